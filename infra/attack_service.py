@@ -28,7 +28,7 @@ from infra.attacks.frame import ROOT, Attack, Place, Service, report, serve
 from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.models.loading import Loader
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 
 ATTACKS: tuple[Attack, ...] = (
     *network.ATTACKS, *records.ATTACKS, *decoding.ATTACKS, *filters.ATTACKS, *store.ATTACKS,
@@ -40,7 +40,7 @@ ATTACKS: tuple[Attack, ...] = (
 def catalog(folder: Path, items: int) -> Iterator[Place]:
     """Publish a release of so many rows in `folder`, or reuse an existing one."""
     if not (folder / "live").exists():
-        recipe = recipe_of(NightSettings())
+        recipe = make_recipe(NightSettings())
         publish(folder, recipe, items, Loader().embedder_of(recipe, "cpu").dim)
     yield Place(str(folder))
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from lookdex.catalog import runs
 from lookdex.catalog.schemas import PLAN_SCHEMA
-from lookdex.index.job import IndexOptions
+from lookdex.index.task import IndexOptions
 from lookdex.models import digests
 from lookdex.pipeline import spark
 from lookdex.records import PlanSummary, Recipe, StoredFile

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from lookdex.catalog import tables
 from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
-from lookdex.release import commits, rows
+from lookdex.release import commits, row_changes
 from lookdex.release.audit import CHECK_FILES, PRODUCT_CHECKS, compare_products, run_check
 from lookdex.storage import open_store
 
@@ -95,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         catalog = open_store(folder)
         base = lance.write_dataset(
-            items, catalog.lance_uri(tables.ITEMS), max_rows_per_file=rows.FULL_FRAGMENT
+            items, catalog.lance_uri(tables.ITEMS), max_rows_per_file=row_changes.FULL_FRAGMENT
         )
         ledger = lance.write_dataset(images, catalog.lance_uri(tables.IMAGES))
         with tables.connect(tables.Tables(base, ledger)) as connection:
@@ -111,7 +111,9 @@ def main() -> None:
                 assert found.result.passed, found
         half = pa.table({"image_key": keys.take(pa.array(rng.choice(ROWS, ROWS // 2, replace=False)))})
         with print_time("find the rows of 100,000 keys"):
-            gone = rows.rows_of(half, base.scanner(columns=["image_key"], with_row_id=True).to_reader())
+            gone = row_changes.find_rows(
+                half, base.scanner(columns=["image_key"], with_row_id=True).to_reader()
+            )
         with print_time("delete them by address, one commit"):
             commits.update(catalog, tables.ITEMS, base, gone, [], "bench")
         listed = ", ".join(f"'{key}'" for key in half["image_key"].to_pylist()[:10_000])

@@ -38,7 +38,7 @@ from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.imaging.codec import crop, encode_jpeg
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.records import Recipe
 from lookdex_sample.photos import render_look
 from lookdex_sample.products import make_product
@@ -347,7 +347,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookdex-bench-") as folder:
         catalog = options.catalog or Path(folder)
-        recipe, loader = recipe_of(NightSettings()), Loader(Engine(options.engine), threads=CORES)
+        recipe, loader = make_recipe(NightSettings()), Loader(Engine(options.engine), threads=CORES)
         if not (catalog / "live").exists():
             publish(catalog, recipe, options.items, Loader().embedder_of(recipe, "cpu").dim)
         queries = make_queries(12, recipe, loader)

@@ -36,7 +36,7 @@ import numpy as np
 import pyarrow as pa
 
 from lookdex.catalog import integrity, promotion_log, runs
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.errors import AuditFailed, LookdexError
 from lookdex.records import Release, Scope
 from lookdex.release import ann, retention
@@ -197,7 +197,7 @@ def attempt(folder: Path, flip: Flip, right: str) -> Outcome:
         store, stage = open_store(str(copy)), "publish"
         try:
             if flip.state != LIVE:
-                with reading(f"a table of {store.uri}", lance_only=True):
+                with convert_errors(f"a table of {store.uri}", lance_only=True):
                     publish(store)
             stage = "ask"
             found = answers(store)

@@ -186,7 +186,7 @@ def failed_photos(catalog: str) -> set[str]:
 def has_same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bool:
     """Compare items and ledger, except for the time at which each photo was read."""
     ledgers = [
-        tables.ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
+        tables.read_ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
         for store, release in (clean, mended)
     ]
     return bool(item_table(*clean).equals(item_table(*mended)) and ledgers[0].equals(ledgers[1]))

@@ -22,7 +22,7 @@ from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import NightSettings
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.storage import open_store
 
 
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=0.5, help="between two swaps")
     options = parser.parse_args()
-    recipe, loader = recipe_of(NightSettings()), Loader(Engine.AUTO, threads=CORES)
+    recipe, loader = make_recipe(NightSettings()), Loader(Engine.AUTO, threads=CORES)
     bodies = [query.body for query in make_queries(6, recipe, loader)]
     statuses, seen = Counter[int](), Counter[str | None]()
     wrong: list[object] = []

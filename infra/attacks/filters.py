@@ -12,7 +12,7 @@ from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.models.loading import Loader
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from tests.support.catalogs import picture
 from tests.support.photos import encode
 
@@ -85,7 +85,7 @@ def publish_large(folder: Path) -> Iterator[Place]:
     """Publish a release of so many rows."""
     catalog = folder / "large"
     if not catalog.exists():
-        recipe = recipe_of(NightSettings())
+        recipe = make_recipe(NightSettings())
         publish(catalog, recipe, ROWS, Loader().embedder_of(recipe, "cpu").dim)
     yield Place(str(catalog))
 

@@ -15,8 +15,8 @@ from infra.attacks.frame import Attack, Outcome, Place, Service
 from infra.synthetic import publish
 from lookdex.catalog import promotion_log
 from lookdex.config import NightSettings
-from lookdex.pipeline.recipe import recipe_of
-from lookdex.records import digest_of
+from lookdex.pipeline.recipe import make_recipe
+from lookdex.records import hash_json
 from lookdex.storage import open_store
 
 MODULE = Path(__file__).with_name("trap.py")
@@ -28,7 +28,7 @@ SECONDS = 10.0  # for the service to notice a release
 @contextmanager
 def set_trap(folder: Path) -> Iterator[Place]:
     uri = folder / "trapped"
-    publish(uri, recipe_of(NightSettings()), 500, 256)
+    publish(uri, make_recipe(NightSettings()), 500, 256)
     yield Place(str(uri), {"ATTACK_MARK": str(folder / "mark")}, folder / "mark")
 
 
@@ -43,7 +43,7 @@ def release_records(service: Service) -> Outcome:
     for number, name in enumerate(NAMES):
         name = name.format(folder=place.uri)
         # An attacker can compute the digest, so the name itself must be refused.
-        digest = digest_of((name, hashlib.sha256(MODULE.read_bytes()).hexdigest()))
+        digest = hash_json((name, hashlib.sha256(MODULE.read_bytes()).hexdigest()))
         for what in ("detector", "embedder"):
             changes: dict[str, Any] = {what: name, f"{what}_digest": digest}
             made = replace(good.recipe, **changes)

@@ -22,7 +22,7 @@ from infra.s3_server import start_s3
 from infra.synthetic import publish
 from lookdex.config import NightSettings
 from lookdex.imaging.codec import encode_jpeg
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.storage import create_bucket, open_store
 from tests.support.proxy import Mode, before
 
@@ -41,7 +41,7 @@ def behind_a_proxy(folder: Path) -> Iterator[Place]:
     """A release in a bucket, behind a proxy, which is the place's `control`."""
     made = folder / "made"
     if not (made / "live").exists():
-        publish(made, recipe_of(NightSettings()), 20_000, 256)
+        publish(made, make_recipe(NightSettings()), 20_000, 256)
     source = open_store(str(made))
     with start_s3(folder / "s3") as server, before(server.access) as (proxy, access):
         create_bucket("s3://attacked", server.access)

@@ -193,7 +193,7 @@ def index_night(
         source = [photo for photo in source if photo.product is None or photo.product in listed]
     current = promotion_log.live_release(store)
     entry, before = current or (None, None)
-    changes = changes_since(source, tables.ledger(store, before) if before else None, recipe)
+    changes = changes_since(source, tables.read_ledger(store, before) if before else None, recipe)
     now = datetime.now(UTC)
     todo = [photo for photo in source if photo.key in changes]
     plan_rows, reports = [], {}

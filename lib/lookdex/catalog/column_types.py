@@ -42,7 +42,7 @@ _REMEDIES: dict[Callable[[pa.DataType], bool], str] = {
 }
 
 
-class Unfit(ValueError):
+class UnfitError(ValueError):
     """A column that the tables cannot hold.
 
     why: a phrase that continues “the column X”. remedy: what to write instead. example: one value.
@@ -74,7 +74,7 @@ def fit(values: pa.Array, nested: bool = False) -> pa.Array:
     """
     kind = values.type
     try:
-        if (plain := _decoded(values)) is not None:
+        if (plain := _decode(values)) is not None:
             return fit(plain, nested)
         if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
             return _lists(values)
@@ -87,16 +87,16 @@ def fit(values: pa.Array, nested: bool = False) -> pa.Array:
                 fitted = convert(values)
                 return fitted.cast(pa.float64()) if nested and pa.types.is_float32(fitted.type) else fitted
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
-        raise Unfit(
+        raise UnfitError(
             f"holds {kind}, with a value that the tables cannot hold unchanged ({_line(error)})",
             "write values of fewer digits, or text",
-            example_of(values),
+            find_example(values),
         ) from error
     remedy = next((words for belongs, words in _REMEDIES.items() if belongs(kind)), "write it as text")
-    raise Unfit(f"holds {kind}, a type that the tables do not support", remedy, example_of(values))
+    raise UnfitError(f"holds {kind}, a type that the tables do not support", remedy, find_example(values))
 
 
-def example_of(values: pa.Array) -> str:
+def find_example(values: pa.Array) -> str:
     """The first non-null value, shortened; '' when there is none."""
     at = next((at for at in range(len(values)) if values[at].is_valid), None)
     if at is None:
@@ -109,7 +109,7 @@ def example_of(values: pa.Array) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _decoded(values: pa.Array) -> pa.Array | None:
+def _decode(values: pa.Array) -> pa.Array | None:
     """The values without a dictionary, run-end or extension encoding; None when they have none."""
     kind = values.type
     if pa.types.is_dictionary(kind):
@@ -133,9 +133,9 @@ def _text(values: pa.Array) -> pa.Array:
     try:
         text.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise Unfit("holds text that is not UTF-8", "write it as UTF-8") from error
+        raise UnfitError("holds text that is not UTF-8", "write it as UTF-8") from error
     if pc.any(nul := pc.match_substring(text, "\0")).as_py():
-        raise Unfit("holds text with a NUL character", "remove it", example_of(text.filter(nul)))
+        raise UnfitError("holds text with a NUL character", "remove it", find_example(text.filter(nul)))
     return text
 
 
@@ -147,10 +147,10 @@ def _whole(values: pa.Array) -> pa.Array:
 def _number(values: pa.Array) -> pa.Array:
     odd = pc.invert(pc.is_finite(values))
     if pc.any(odd).as_py():
-        raise Unfit(
+        raise UnfitError(
             f"holds {pc.sum(odd).as_py():,} of NaN or infinity, which JSON cannot represent",
             "leave these values empty",
-            example_of(values.filter(odd)),
+            find_example(values.filter(odd)),
         )
     return values if pa.types.is_float32(values.type) else values.cast(pa.float64())
 
@@ -189,7 +189,7 @@ def _clock(values: pa.Array) -> pa.Array:
 def _check_range(values: pa.Array, counted: pa.Array, limits: tuple[int, int], words: str) -> None:
     beyond = pc.or_(pc.less(counted, limits[0]), pc.greater(counted, limits[1]))
     if pc.any(beyond).as_py():
-        raise Unfit(f"holds {words}", "leave these values empty", example_of(values.filter(beyond)))
+        raise UnfitError(f"holds {words}", "leave these values empty", find_example(values.filter(beyond)))
 
 
 _CONVERSIONS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
@@ -218,12 +218,14 @@ def _lists(values: pa.Array) -> pa.Array:
 def _structs(values: pa.Array) -> pa.Array:
     names = [field.name for field in values.type.fields]
     if not names:
-        raise Unfit("holds structs without fields", "write null instead")
+        raise UnfitError("holds structs without fields", "write null instead")
     folded = [name.lower() for name in names]
     odd = [name for name in names if not name or not set('."`').isdisjoint(name)]
     odd += [name for name in names if folded.count(name.lower()) > 1]
     if odd:
-        raise Unfit(f"holds structs with a field named {odd[0]!r}", "give each field a unique, plain name")
+        raise UnfitError(
+            f"holds structs with a field named {odd[0]!r}", "give each field a unique, plain name"
+        )
     columns = [fit(column, nested=True) for column in values.flatten()]
     fields = [pa.field(name, column.type) for name, column in zip(names, columns, strict=True)]
     return pa.StructArray.from_arrays(columns, fields=fields, mask=pc.is_null(values))
@@ -248,20 +250,22 @@ _IS: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
 _MANY = {"number": "numbers", "date": "dates", "date-time": "date-times", "empty": "nothing"}
 
 
-def kind_of(kind: pa.DataType) -> str:
+def describe_type(kind: pa.DataType) -> str:
     """“text”, “number”, “date”, “list of text” …; Arrow's name for a type without a plain one."""
     if pa.types.is_dictionary(kind):
-        return kind_of(kind.value_type)
+        return describe_type(kind.value_type)
     if pa.types.is_list(kind):
-        return f"list of {held(kind.value_type)}"
+        return f"list of {describe(kind.value_type)}"
     if pa.types.is_struct(kind):
-        return f"record of {', '.join(f'{field.name} ({kind_of(field.type)})' for field in kind.fields)}"
+        return (
+            f"record of {', '.join(f'{field.name} ({describe_type(field.type)})' for field in kind.fields)}"
+        )
     return next((word for word, fits in _IS.items() if any(fit(kind) for fit in fits)), str(kind))
 
 
-def held(kind: pa.DataType) -> str:
+def describe(kind: pa.DataType) -> str:
     """What a column of the type holds, for messages: “text”, “numbers”, “dates” …"""
-    word = kind_of(kind)
+    word = describe_type(kind)
     if pa.types.is_list(kind) or pa.types.is_struct(kind):
         one, _, of = word.partition(" ")
         return f"{one}s {of}"

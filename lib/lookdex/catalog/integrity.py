@@ -73,7 +73,7 @@ def find_files(catalog: Store, release: Release | None) -> DataFiles | None:
         return None
 
 
-def changed(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
+def find_damage(catalog: Store, recorded: Iterable[StoredFile]) -> list[Damage]:
     """Re-read files and return those that are missing or changed. Raises Unavailable, AccessDenied."""
     with DaemonPool("verify", READERS) as pool:  # a service that shuts down must not wait for a store
         return [damage for damage in pool.map(lambda file: check(catalog, file), recorded) if damage]
@@ -86,31 +86,31 @@ def require(catalog: Store, release: Release, wanted: Callable[[StoredFile], boo
     a petabyte and abort the process.
     """
     recorded = find_files(catalog, release) or ()
-    if found := changed(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
+    if found := find_damage(catalog, [f for f in recorded if wanted(f) and f"/{TRANSACTIONS}" not in f.key]):
         damage, name = found[0], release.release_id
         raise CorruptData(
             f"{catalog.uri}/{damage.key}, of release {name}, is damaged: {damage.why}. It was not used. "
-            f"{remedy(catalog, damage.key, name)}"
+            f"{describe_remedy(catalog, damage.key, name)}"
         )
 
 
-def of_ledger(file: StoredFile) -> bool:
+def is_ledger_file(file: StoredFile) -> bool:
     return file.key.startswith(tables.IMAGES)
 
 
-def of_data(file: StoredFile) -> bool:
+def is_data_file(file: StoredFile) -> bool:
     """A data file of the items: these are nearly all of a catalogue's bytes."""
     return file.key.startswith(f"{tables.ITEMS}/{DATA}")
 
 
-def of_items(file: StoredFile) -> bool:
+def is_other_items_file(file: StoredFile) -> bool:
     """A file of the items other than data: the manifest, the index, deletion files."""
-    return file.key.startswith(tables.ITEMS) and not of_data(file)
+    return file.key.startswith(tables.ITEMS) and not is_data_file(file)
 
 
-def all_but_data(file: StoredFile) -> bool:
+def is_not_data_file(file: StoredFile) -> bool:
     """Any file except the items' data files. These files decide how both tables are read."""
-    return of_ledger(file) or of_items(file)
+    return is_ledger_file(file) or is_other_items_file(file)
 
 
 def is_manifest(file: StoredFile) -> bool:
@@ -134,13 +134,13 @@ def check(catalog: Store, file: StoredFile) -> Damage | None:
     )
 
 
-def remedy(catalog: Store, key: str, used_by: str | None) -> str:
+def describe_remedy(catalog: Store, key: str, used_by: str | None) -> str:
     """How to repair the catalogue when a file of the release `used_by` is damaged, as a sentence.
 
     Suggests a rollback to the latest release that was live and does not use the file. Never raises.
     """
     try:
-        whole = releases_without(catalog, key, used_by)
+        whole = find_releases_without(catalog, key, used_by)
     except Exception as error:  # do not lose the message that this is part of
         log.warning("could not look for a release without %s: %s", key, error)
         whole = []
@@ -156,7 +156,7 @@ def remedy(catalog: Store, key: str, used_by: str | None) -> str:
     return f"{', or '.join(steps)}."
 
 
-def releases_without(catalog: Store, key: str, used_by: str | None) -> list[str]:
+def find_releases_without(catalog: Store, key: str, used_by: str | None) -> list[str]:
     """Releases that were live and do not use the file, latest first."""
     found: dict[str, bool] = {}
     for entry in reversed(promotion_log.read_log(catalog)):

@@ -2,7 +2,7 @@
 
 A missing or mistyped field raises `CorruptData` with its path. Unknown fields, of later versions, are ignored.
 
-A stored record has its format and a checksum of its content (`sealed`), because a flipped bit in a number would give
+A stored record has its format and a checksum of its content (`to_sealed_json`): a flipped bit in a number would give
 another valid number. A class declares the newest format that it reads as `FORMAT` (default 1); newer records raise
 `NewerFormat`. Records without a checksum come from older versions and are accepted.
 """
@@ -29,9 +29,9 @@ def to_json(record: Any) -> bytes:
     return _adapter(record.__class__).dump_json(record, indent=1) + b"\n"
 
 
-def sealed(record: Any) -> bytes:
+def to_sealed_json(record: Any) -> bytes:
     """`to_json` with the format and a checksum, for records that the catalogue stores."""
-    content = {**json.loads(to_json(record)), "format": format_of(record.__class__)}
+    content = {**json.loads(to_json(record)), "format": newest_format(record.__class__)}
     content[CHECKSUM] = _checksum(content)
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -47,7 +47,7 @@ def from_json(cls: type[R], data: bytes, what: str = "") -> R:
         if isinstance(content, dict):
             if CHECKSUM in content and content[CHECKSUM] != _checksum(content):
                 raise ValueError("its content does not match its checksum")
-            check_format(content.get("format"), format_of(cls), name)
+            check_format(content.get("format"), newest_format(cls), name)
         return given_json(cls, data)
     except (ValueError, RecursionError) as error:
         raise CorruptData(f"{name} is damaged: {error}. Restore it, or run the night again.") from error
@@ -59,7 +59,7 @@ def given_json(cls: type[R], data: bytes) -> R:
     return _valid(lambda: adapter.validate_json(data))
 
 
-def reread(record: R) -> R:
+def validate(record: R) -> R:
     """Validate a record that a caller made, as if it were read. Raises ValueError for invalid values."""
     adapter: TypeAdapter[R] = _adapter(record.__class__)  # type: ignore[arg-type]  # likewise
     content = asdict(record)  # type: ignore[call-overload]  # a dataclass, as all records
@@ -75,7 +75,7 @@ def _valid(read: Callable[[], R]) -> R:
         raise ValueError(f"{where}: {first['msg']}") from error
 
 
-def format_of(cls: type) -> int:
+def newest_format(cls: type) -> int:
     """The newest format of a record that this version reads; it also writes this format."""
     return int(getattr(cls, "FORMAT", 1))
 

@@ -1,7 +1,7 @@
 """Translate Lance's errors: a damaged table is `CorruptData`, an unreachable store `Unavailable`, and so on.
 
 Lance raises ValueError, OSError, RuntimeError or a panic, which pyarrow and DuckDB may wrap. Only the message tells a
-flipped bit from a broken connection. All code that reads or writes a table runs inside `reading`.
+flipped bit from a broken connection. All code that reads or writes a table runs inside `convert_errors`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LANCES = re.compile(r"\.rs:\d+|LanceError|panicked")
 
 
 @contextmanager
-def reading(table: str, remedy: str = "", *, lance_only: bool = False) -> Iterator[None]:
+def convert_errors(table: str, remedy: str = "", *, lance_only: bool = False) -> Iterator[None]:
     """Raise errors of Lance, pyarrow or DuckDB as a LookdexError.
 
     table: what is read, for the message. lance_only: translate only errors that are clearly Lance's, for blocks that
@@ -43,13 +43,13 @@ def reading(table: str, remedy: str = "", *, lance_only: bool = False) -> Iterat
     try:
         yield
     except BaseException as error:
-        typed = typed_error(error, table, remedy, lance_only=lance_only)
+        typed = to_lookdex_error(error, table, remedy, lance_only=lance_only)
         if typed is None:
             raise
         raise typed from error
 
 
-def typed_error(
+def to_lookdex_error(
     error: BaseException, table: str, remedy: str = "", *, lance_only: bool = False
 ) -> LookdexError | None:
     """A Lance error as a LookdexError; None for other errors and for a LookdexError."""

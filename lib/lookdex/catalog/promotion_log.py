@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from lookdex.catalog.json_codec import from_json, sealed
+from lookdex.catalog.json_codec import from_json, to_sealed_json
 from lookdex.errors import (
     CorruptData,
     NewerFormat,
@@ -45,7 +45,7 @@ class Releases:
 
 def read_log(store: Store) -> list[LiveEntry]:
     """Every entry, oldest first. Unreadable ones are skipped with a warning, because later ones do not need them."""
-    found, unreadable = _readable(lambda n: _listed(store, n), _numbers(store))
+    found, unreadable = _readable(lambda n: _read_listed(store, n), _numbers(store))
     for why in unreadable.values():
         log.warning("%s", why)
     return found
@@ -57,7 +57,7 @@ def current(store: Store) -> LiveEntry | None:
     Raises CorruptData when it is damaged, instead of guessing what is live.
     """
     numbers = _numbers(store)
-    return _listed(store, numbers[-1]) if numbers else None
+    return _read_listed(store, numbers[-1]) if numbers else None
 
 
 def require_current(store: Store) -> LiveEntry:
@@ -101,7 +101,7 @@ def append(
         note=note,
     )
     try:
-        if store.put_if_absent(_key(entry.n), sealed(entry)):
+        if store.put_if_absent(_key(entry.n), to_sealed_json(entry)):
             return entry
     except Unavailable:
         # Perhaps only the answer was lost.
@@ -131,7 +131,7 @@ def save_release(store: Store, release: Release) -> Release:
 
     Raises StorageError when another build has the same id, because releases never change.
     """
-    if store.put_if_absent(release_key(release.release_id), sealed(release)):
+    if store.put_if_absent(release_key(release.release_id), to_sealed_json(release)):
         return release
     stored = load_release(store, release.release_id)
     if _identity(stored) != _identity(release):
@@ -170,13 +170,13 @@ def load_release(store: Store, release_id: str) -> Release:
 
 def list_releases(store: Store) -> list[Release]:
     """Every readable release, oldest first. Logs a warning for each unreadable one."""
-    found = stored_releases(store)
+    found = read_releases(store)
     for why in found.unreadable.values():
         log.warning("%s", why)
     return found.readable
 
 
-def stored_releases(store: Store) -> Releases:
+def read_releases(store: Store) -> Releases:
     """Read every stored release."""
     keys = [listed.key for listed in store.list("releases/") if listed.key.endswith(".json")]
     ids = [key.removeprefix("releases/").removesuffix(".json") for key in keys]
@@ -221,7 +221,7 @@ def _read(store: Store, n: int) -> LiveEntry:
     return entry
 
 
-def _listed(store: Store, n: int) -> LiveEntry:
+def _read_listed(store: Store, n: int) -> LiveEntry:
     """Read an entry that was listed and must therefore exist."""
     try:
         return _read(store, n)

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookdex.catalog import promotion_log
-from lookdex.catalog.json_codec import from_json, sealed
+from lookdex.catalog.json_codec import from_json, to_sealed_json
 from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.errors import CorruptData, NotFound, PlanNotFound, StorageError
-from lookdex.records import ImageRef, PlanSummary, Shard, ShardFailure, ShardReport, StoredFile, digest_of
+from lookdex.records import ImageRef, PlanSummary, Shard, ShardFailure, ShardReport, StoredFile, hash_json
 from lookdex.storage import Store
 
 ROW_GROUP = 8192  # rows; plans are sorted by shard, so a shard is in one or two groups
@@ -74,12 +74,12 @@ def save_plan(
         format=PlanSummary.FORMAT,
     )
     key = _plan_key(run_id, summary.live)
-    if store.put_if_absent(key, sealed(summary)):
+    if store.put_if_absent(key, to_sealed_json(summary)):
         return summary
     stored = from_json(PlanSummary, store.get(key), f"{store.uri}/{key}")
     if not stored.outdated:
         return stored
-    store.put(key, sealed(summary))
+    store.put(key, to_sealed_json(summary))
     return summary
 
 
@@ -166,7 +166,7 @@ def report_key(run_id: str, shard_id: str, round: int = 0) -> str:
 def save_report(store: Store, run_id: str, report: ShardReport) -> ShardReport:
     """Mark a shard's round as done. Returns the report that won: this one, or a faster duplicate's."""
     key = report_key(run_id, report.shard_id, report.round)
-    if store.put_if_absent(key, sealed(report)):
+    if store.put_if_absent(key, to_sealed_json(report)):
         return report
     return from_json(ShardReport, store.get(key), f"{store.uri}/{key}")
 
@@ -245,7 +245,7 @@ def failure_key(run_id: str, job: str, shard_id: str) -> str:
 
 def save_failure(store: Store, run_id: str, job: str, failure: ShardFailure) -> None:
     """Report a failure to the driver, which polls for them; Spark would report it later."""
-    store.put(failure_key(run_id, job, failure.shard_id), sealed(failure))
+    store.put(failure_key(run_id, job, failure.shard_id), to_sealed_json(failure))
 
 
 def load_failure(store: Store, run_id: str, job: str) -> ShardFailure | None:
@@ -257,7 +257,7 @@ def load_failure(store: Store, run_id: str, job: str) -> ShardFailure | None:
 
 def reports_digest(reports: Mapping[str, ShardReport]) -> str:
     """16 hex digits that identify a set of shard files."""
-    return digest_of([[r.objects.sha256, r.images.sha256] for _, r in sorted(reports.items())])
+    return hash_json([[r.objects.sha256, r.images.sha256] for _, r in sorted(reports.items())])
 
 
 def read_stored(store: Store, file: StoredFile) -> bytes:

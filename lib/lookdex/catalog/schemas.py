@@ -22,7 +22,7 @@ class Column:
     description: str
 
 
-def schema_of(columns: Iterable[Column]) -> pa.Schema:
+def build_schema(columns: Iterable[Column]) -> pa.Schema:
     return pa.schema([(column.name, column.type) for column in columns])
 
 
@@ -141,10 +141,10 @@ def items_columns(dim: int) -> tuple[Column, ...]:
     )
 
 
-PLAN_SCHEMA = schema_of(PLAN_COLUMNS)
-IMAGES_SCHEMA = schema_of(IMAGES_COLUMNS)
+PLAN_SCHEMA = build_schema(PLAN_COLUMNS)
+IMAGES_SCHEMA = build_schema(IMAGES_COLUMNS)
 
 
 def items_schema(dim: int, product_columns: pa.Schema | None = None) -> pa.Schema:
     """The `items` table: one row per vector of `dim` float32, then the product columns of the catalogue."""
-    return pa.schema([*schema_of(items_columns(dim)), *(product_columns or ())])
+    return pa.schema([*build_schema(items_columns(dim)), *(product_columns or ())])

@@ -6,21 +6,21 @@ import unicodedata
 from collections.abc import Iterable
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A string as an SQL literal, with quotes in it doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def identifier(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """A column name as a quoted SQL identifier, with double quotes in it doubled."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def listed(values: Iterable[str]) -> str:
+def quote_list(values: Iterable[str]) -> str:
     """Strings as SQL literals for `IN (…)`. "" for none, which is not a valid predicate."""
-    return ", ".join(map(quoted, values))
+    return ", ".join(map(quote, values))
 
 
-def composed(text: str) -> str:
+def normalize_nfc(text: str) -> str:
     """The text in Unicode's composed form (NFC), in which product ids are stored."""
     return unicodedata.normalize("NFC", text)

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from lookdex.catalog import promotion_log
 from lookdex.catalog.json_codec import check_format
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.errors import CorruptData, NotFound, ReleaseNotFound
 from lookdex.records import Release
@@ -72,9 +72,9 @@ def open_table(catalog: Store, key: str, version: int | None = None) -> lance.La
 
     Raises ReleaseNotFound when it does not exist, CorruptData when it cannot be read, NewerFormat.
     """
-    with reading(name_of(catalog, key, version)):
+    with convert_errors(table_name(catalog, key, version)):
         table = _open(catalog, key, version)
-        found = format_of(table.schema)  # Lance reads the schema lazily, so this must be inside `reading`
+        found = read_format(table.schema)  # Lance reads the schema lazily, so this must be inside `reading`
     check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
     return table
 
@@ -98,7 +98,7 @@ def open_items(catalog: Store, release: Release) -> lance.LanceDataset:
     wrong += [f"the product column {name!r} is named twice" for name, n in Counter(columns).items() if n > 1]
     if wrong:
         raise CorruptData(
-            f"{name_of(catalog, ITEMS, release.items_version)} does not match the record of release "
+            f"{table_name(catalog, ITEMS, release.items_version)} does not match the record of release "
             f"{release.release_id}: {'; '.join(wrong[:_SHOWN])}. Restore the record, or make another release live: "
             "`lookdex rollback --to RELEASE`."
         )
@@ -122,23 +122,23 @@ def _open(catalog: Store, key: str, version: int | None) -> lance.LanceDataset:
         ) from error
 
 
-def name_of(catalog: Store, key: str, version: int | None = None) -> str:
+def table_name(catalog: Store, key: str, version: int | None = None) -> str:
     """A table's name for messages."""
     return f"{catalog.uri}/{key}" + ("" if version is None else f" at version {version}")
 
 
-def format_of(schema: pa.Schema) -> int:
+def read_format(schema: pa.Schema) -> int:
     """The format in a table's schema."""
     text = (schema.metadata or {}).get(_FORMAT, b"1")
     return int(text) if text.isdigit() else 1
 
 
-def with_format(schema: pa.Schema, key: str) -> pa.Schema:
+def add_format(schema: pa.Schema, key: str) -> pa.Schema:
     """The schema with the format of a new table."""
     return schema.with_metadata({**(schema.metadata or {}), _FORMAT: str(FORMATS[key]).encode()})
 
 
-def newest(catalog: Store, key: str) -> lance.LanceDataset | None:
+def open_newest(catalog: Store, key: str) -> lance.LanceDataset | None:
     """Open a table at its newest version; None when no night has written it yet."""
     try:
         return open_table(catalog, key)
@@ -151,19 +151,19 @@ def open_tables(catalog: Store, release: Release) -> Tables:
     return Tables(open_items(catalog, release), open_table(catalog, IMAGES, release.images_version))
 
 
-def ledger(catalog: Store, release: Release) -> pa.Table:
+def read_ledger(catalog: Store, release: Release) -> pa.Table:
     """Read the `images` table of a release: IMAGES_SCHEMA, one row per photo.
 
     Columns that an older version did not write are null; columns of a newer version are left out.
     """
     table = open_table(catalog, IMAGES, release.images_version)
-    with reading(name_of(catalog, IMAGES, release.images_version)):
+    with convert_errors(table_name(catalog, IMAGES, release.images_version)):
         known = set(table.schema.names)
         rows = table.to_table(columns=[name for name in IMAGES_SCHEMA.names if name in known])
-        return conformed(rows, IMAGES_SCHEMA)
+        return conform(rows, IMAGES_SCHEMA)
 
 
-def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """`rows` with the columns of `schema`, in its order: cast, or null if `rows` does not have them."""
     columns = [
         rows[field.name].cast(field.type)
@@ -174,7 +174,7 @@ def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def described_products(catalog: Store, release: Release) -> pa.Array:
+def read_described_products(catalog: Store, release: Release) -> pa.Array:
     """The unique ids (strings) of a release's products with values in product columns.
 
     Empty, with a warning, when `items` cannot be read: a night of all photos repairs it, so planning must not fail.
@@ -184,7 +184,7 @@ def described_products(catalog: Store, release: Release) -> pa.Array:
     if columns:
         try:
             items = open_items(catalog, release)
-            with reading(name_of(catalog, ITEMS, release.items_version)):
+            with convert_errors(table_name(catalog, ITEMS, release.items_version)):
                 for batch in items.to_batches(
                     columns=["product_id", *columns], filter="product_id IS NOT NULL"
                 ):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.config import (
     DEFAULT_FILE,
     SETTINGS,
@@ -188,7 +188,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         where = f"a table of {ctx.params['catalog']}" if ctx.params.get("catalog") else "a table"
         try:
-            with reading(where, lance_only=True), extras():
+            with convert_errors(where, lance_only=True), extras():
                 return super().invoke(ctx)
         except LookdexError as error:
             name = ctx.command_path if ctx.parent else f"lookdex {ctx.info_name}"

@@ -168,16 +168,17 @@ def print_column_changes(summary: PlanSummary) -> None:
 
 def print_products(schema: pa.Schema) -> None:
     """Print the product columns with their types, and warn of a price that is not a number."""
-    from lookdex.catalog.column_types import held, kind_of
+    from lookdex.catalog.column_types import describe, describe_type
 
     columns = [field for field in schema if field.name != "product_id"]
     if columns:
-        named = ", ".join(f"{field.name} ({kind_of(field.type)})" for field in columns)
+        named = ", ".join(f"{field.name} ({describe_type(field.type)})" for field in columns)
         click.echo(f"{INDENT}product columns: {named}")
     for field in columns:
-        if field.name == "price" and kind_of(field.type) != "number":
+        if field.name == "price" and describe_type(field.type) != "number":
             click.echo(
-                f"{INDENT}the column price holds {held(field.type)}, not numbers: filters such as price < 50 do not "
+                f"{INDENT}the column price holds {describe(field.type)}, not numbers: filters such as price < 50 do "
+                f"not "
                 "work, and looks have no total. Write 12.95, without a currency, spaces or a decimal comma",
                 err=True,
             )

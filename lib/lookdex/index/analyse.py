@@ -13,7 +13,7 @@ import numpy as np
 from lookdex.errors import LookdexError, ModelFailed
 from lookdex.imaging import codec
 from lookdex.index.fetch import Bad, Fetched, FetchOptions, Photo, fetch
-from lookdex.index.rows import Outcome, describe
+from lookdex.index.shard_writer import Outcome, describe
 from lookdex.index.supply import Supply
 from lookdex.records import Box, Detection, Recipe
 from lookdex.runtime.stopwatch import Stopwatch
@@ -78,7 +78,7 @@ class InProcess:
         tools = self._tools
         options = FetchOptions(tools.recipe.max_bytes, tools.recipe.max_pixels, tools.fetch_workers)
         with closing(fetch(photos, tools.source, options)) as fetched:
-            for batch in in_batches(map(photos.record, fetched), tools.batch):
+            for batch in split_batches(map(photos.record, fetched), tools.batch):
                 watch.lap("wait")
                 done = analyse(batch, tools, watch)
                 for outcome in done:
@@ -103,7 +103,9 @@ def analyse(batch: Sequence[Fetched], tools: Tools, watch: Stopwatch) -> list[Ou
     ]
 
 
-def in_batches(photos: Iterable[Fetched], size: int, pixels: int = BATCH_PIXELS) -> Iterator[list[Fetched]]:
+def split_batches(
+    photos: Iterable[Fetched], size: int, pixels: int = BATCH_PIXELS
+) -> Iterator[list[Fetched]]:
     """Batches of up to `size` good photos and `pixels` pixels (or one photo), with the bad photos between them.
 
     Batches depend only on the photos, not on timing, because vectors depend slightly on their batch.
@@ -131,18 +133,18 @@ def find_objects(photos: Sequence[Photo], tools: Tools) -> list[list[Detection]]
     except LookdexError:
         raise
     except Exception as error:
-        raise _failed(f"detector {tools.detector.name}", photos, error) from error
+        raise _model_failed(f"detector {tools.detector.name}", photos, error) from error
     if len(found) != len(photos):
         raise ModelFailed(
             f"detector {tools.detector.name}: returned {len(found)} results for {len(photos)} photos; fix the model"
         )
     for photo, own in zip(photos, found, strict=True):
-        if fault := next(filter(None, (fault_of(one, photo) for one in own)), ""):
+        if fault := next(filter(None, (find_fault(one, photo) for one in own)), ""):
             raise ModelFailed(f"detector {tools.detector.name}: {fault}{_where([photo])}")
-    return [unique(own) for own in found]
+    return [drop_duplicates(own) for own in found]
 
 
-def fault_of(found: Detection, photo: Photo) -> str:
+def find_fault(found: Detection, photo: Photo) -> str:
     """Why a detection is invalid: no row can hold it, or the audit would refuse it. '' when it is valid."""
     box, (height, width) = found.box, photo.pixels.shape[:2]
     corners = (box.x0, box.y0, box.x1, box.y1)
@@ -157,7 +159,7 @@ def fault_of(found: Detection, photo: Photo) -> str:
     return ""
 
 
-def unique(found: Sequence[Detection]) -> list[Detection]:
+def drop_duplicates(found: Sequence[Detection]) -> list[Detection]:
     """Drop detections that repeat a label and box: their items would have the same id."""
     first: dict[tuple[str, Box], Detection] = {}
     for one in found:
@@ -180,7 +182,7 @@ def embed_all(
     except LookdexError:
         raise
     except Exception as error:
-        raise _failed(f"embedder {tools.embedder.name}", photos, error) from error
+        raise _model_failed(f"embedder {tools.embedder.name}", photos, error) from error
     if vectors.shape != (len(crops), tools.embedder.dim) or not np.isfinite(vectors).all():
         raise ModelFailed(
             f"embedder {tools.embedder.name}: returned an array {vectors.shape} for {len(crops)} crops, with "
@@ -195,7 +197,7 @@ def embed_all(
     return np.split(vectors, np.cumsum([1 + len(detections) for detections in found])[:-1])
 
 
-def _failed(model: str, photos: Sequence[Photo], error: Exception) -> ModelFailed:
+def _model_failed(model: str, photos: Sequence[Photo], error: Exception) -> ModelFailed:
     return ModelFailed(f"{model}: {type(error).__name__}: {error}{_where(photos)}")
 
 

@@ -211,7 +211,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
             while len(waiting) < max(1, options.ahead_images) and (following := next(todo, None)):
                 turn, ref = following
                 denials.ahead = ref
-                waiting.append((turn, pool.submit(_one, turn, ref, source, options, budget)))
+                waiting.append((turn, pool.submit(_fetch_one, turn, ref, source, options, budget)))
             if not waiting:
                 return
             turn, future = waiting.popleft()
@@ -227,7 +227,7 @@ def fetch(refs: Sequence[ImageRef], source: Store, options: FetchOptions) -> Gen
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one(
+def _fetch_one(
     turn: int, ref: ImageRef, source: Store, options: FetchOptions, budget: PixelBudget
 ) -> tuple[Fetched, int]:
     """Fetch and decode one photo. Returns it and the pixels taken from the budget."""
@@ -241,7 +241,7 @@ def _one(
     except CredentialsRefused:
         raise
     except StorageError as error:
-        status, reason = _of_storage(error)
+        status, reason = _classify_storage_error(error)
         # There may be many of these; the summary or the error that stops the night reports them.
         quiet = reason in (Reason.ARCHIVED, Reason.DENIED)
         level = logging.INFO if quiet else logging.WARNING
@@ -263,7 +263,7 @@ def _one(
     except codec.BadImage as error:
         log.info("%r: %s", ref.key, error)
         width, height = error.size or (None, None)
-        reason = _of_file(ref, error.reason)
+        reason = _classify_file_error(ref, error.reason)
         return Bad(ref, Status.REJECTED, reason, cost, content_hash, width, height, str(error)), taken
     except MemoryError:
         log.warning("%r: not enough memory to decode %s × %s pixels", ref.key, width, height)
@@ -272,7 +272,7 @@ def _one(
     return Photo(ref, pixels, content_hash, cost), taken
 
 
-def _of_storage(error: StorageError) -> tuple[Status, Reason]:
+def _classify_storage_error(error: StorageError) -> tuple[Status, Reason]:
     """Status and reason of a storage error: the photo failed and is retried; a file that is too large is rejected."""
     if isinstance(error, TooLarge):
         return Status.REJECTED, Reason.TOO_MANY_BYTES
@@ -288,7 +288,7 @@ def _of_storage(error: StorageError) -> tuple[Status, Reason]:
     return Status.FAILED, Reason.UNAVAILABLE
 
 
-def _of_file(ref: ImageRef, reason: Reason) -> Reason:
+def _classify_file_error(ref: ImageRef, reason: Reason) -> Reason:
     """The reason for a file that cannot be decoded. A file not named as a picture need not be one."""
     unnamed = reason is Reason.UNKNOWN_FORMAT and not has_picture_suffix(ref.key)
     return Reason.NO_PICTURE if unnamed else reason

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lookdex.errors import MassChange
-from lookdex.index import budget
+from lookdex.index import loss_limit
 from lookdex.records import NO_LOSS, Change, Example, PlanSummary, Reason, ShardReport, Status
 
 
@@ -44,9 +44,9 @@ def add_up(reports: Iterable[ShardReport]) -> Indexed:
     return Indexed(total, items, dict(counts), dict(reasons), fetched, gets, peak, tuple(examples))
 
 
-def most_lost(summary: PlanSummary, max_share: float) -> int | None:
+def max_lost(summary: PlanSummary, max_share: float) -> int | None:
     """How many photos may be lost before the night stops; None: any number. Retried photos may fail again on top."""
-    most = budget.most_lost(summary.planned, max_share)
+    most = loss_limit.max_lost(summary.planned, max_share)
     return None if most is None else most + summary.changes.get(Change.RETRY, 0)
 
 
@@ -57,10 +57,12 @@ def check_rejected(indexed: Indexed, max_share: float, allow: bool, retried: int
     """
     bad = indexed.counts.get(Status.REJECTED, 0) + indexed.counts.get(Status.FAILED, 0)
     lost = bad - retried - sum(indexed.reasons.get(reason, 0) for reason in NO_LOSS)
-    most = budget.most_lost(indexed.images, max_share)
+    most = loss_limit.max_lost(indexed.images, max_share)
     if allow or most is None or lost <= most:
         return
-    summary = budget.in_words(bad, indexed.images, indexed.images, indexed.reasons, indexed.examples)
+    summary = loss_limit.describe_losses(
+        bad, indexed.images, indexed.images, indexed.reasons, indexed.examples
+    )
     raise MassChange(
         f"{summary}. A night may lose at most {max_share:.0%}, so nothing was built. Check the source, then run "
         "`lookdex index` again with the same run id: it retries what failed. If this is intended, pass "

@@ -24,18 +24,18 @@ import numpy as np
 from lookdex.errors import LookdexError, ModelFailed
 from lookdex.index.analyse import Tools, analyse
 from lookdex.index.fetch import Bad, Cost, Fetched, FetchOptions, Photo, fetch
-from lookdex.index.rows import Outcome
+from lookdex.index.shard_writer import Outcome
 from lookdex.index.supply import Supply
 from lookdex.records import ImageRef, Reason, Shard, Status
 from lookdex.runtime.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from lookdex.index.job import IndexTask
+    from lookdex.index.task import IndexTask
 
 # Not run as __main__, because both processes must unpickle the same _Answer.
 _MAIN = "from lookdex.index.isolated import main; main()"
 # If more photos of a shard break a model than this number, or than this share of a large shard, the model is broken.
-MOST_CULPRITS, MOST_SHARE = 5, 0.05
+MAX_CULPRITS, MAX_SHARE = 5, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Isolated:
         self._process: _Process | None = None
         self._gets = 0
         self._culprits: list[Bad] = []
-        self._most = max(MOST_CULPRITS, int(MOST_SHARE * len(shard.refs)))
+        self._most = max(MAX_CULPRITS, int(MAX_SHARE * len(shard.refs)))
 
     @property
     def dim(self) -> int:
@@ -90,7 +90,7 @@ class Isolated:
         try:
             answer = process.ask(ref)
         except (EOFError, OSError):
-            outcome: Outcome = culprit(ref, f"the process that handled it {process.how_it_ended()}")
+            outcome: Outcome = blame(ref, f"the process that handled it {process.how_it_ended()}")
             self.close()
         else:
             outcome = answer.outcome
@@ -106,7 +106,7 @@ class Isolated:
         return outcome
 
 
-def culprit(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
+def blame(ref: ImageRef, error: str, photo: Fetched | None = None) -> Bad:
     """The outcome of a photo that breaks a model."""
     known = photo if isinstance(photo, Photo) else None
     return Bad(
@@ -213,9 +213,9 @@ def _serve(connection: Connection) -> None:
     """Answer the task and its shard with the vectors' size, then each `ImageRef` with an `_Answer` or an error."""
     task, shard = connection.recv()
     try:
-        from lookdex.index.job import tools_of
+        from lookdex.index.task import load_tools
 
-        tools = tools_of(task)
+        tools = load_tools(task)
         _try_out(tools)
     except Exception as error:
         connection.send(_picklable(error))
@@ -231,7 +231,7 @@ def _serve(connection: Connection) -> None:
         if requested.current is None or _is_external(error):
             connection.send(_picklable(error))
         else:
-            broken = culprit(requested.current, _message(error))
+            broken = blame(requested.current, _message(error))
             connection.send(_Answer(broken, tools.source.requests, last=True))
 
 
@@ -243,7 +243,7 @@ def _analyse_one(fetched: Fetched, tools: Tools) -> _Answer:
     except Exception as error:
         if _is_external(error):
             raise
-        broken = culprit(fetched.ref, _message(error), fetched)
+        broken = blame(fetched.ref, _message(error), fetched)
     last = False
     try:
         _try_out(tools)

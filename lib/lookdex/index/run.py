@@ -7,7 +7,7 @@ from contextlib import closing
 
 from lookdex.catalog import runs
 from lookdex.errors import LookdexError, ModelFailed
-from lookdex.index.job import IndexTask, plan_bytes, store_at, tools_of
+from lookdex.index.task import IndexTask, load_tools, open_cached_store, read_plan
 from lookdex.records import ShardReport
 
 log = logging.getLogger(__name__)
@@ -23,13 +23,13 @@ def run_task(task: IndexTask) -> ShardReport:
     from lookdex.index.isolated import Isolated
     from lookdex.index.shard import ShardOptions, finish_shard
 
-    catalog, plan = store_at(task.catalog), task.plan
-    shard = runs.read_shard(plan_bytes(task.catalog, plan.plan), plan, task.shard_id)
-    options = ShardOptions(catalog, plan.recipe, plan.run_id, task.round, task.options.most_lost)
+    catalog, plan = open_cached_store(task.catalog), task.plan
+    shard = runs.read_shard(read_plan(task.catalog, plan.plan), plan, task.shard_id)
+    options = ShardOptions(catalog, plan.recipe, plan.run_id, task.round, task.options.max_lost)
     if not task.careful:
         try:
             with runs.attempt(catalog, plan.run_id, task.shard_id, task.round):
-                return finish_shard(shard, options, InProcess(tools_of(task)))
+                return finish_shard(shard, options, InProcess(load_tools(task)))
         except Exception as error:
             if isinstance(error, LookdexError) and not isinstance(error, ModelFailed):
                 raise

@@ -28,7 +28,7 @@ from lookdex.catalog import runs
 from lookdex.errors import LookdexError
 from lookdex.index.analyse import Analysis
 from lookdex.index.fetch import Bad, Cost
-from lookdex.index.rows import Outcome, ShardWriter
+from lookdex.index.shard_writer import Outcome, ShardWriter
 from lookdex.index.supply import Supply
 from lookdex.records import Example, ImageRef, Reason, Recipe, Shard, ShardReport, Status, StoredFile
 from lookdex.runtime.stopwatch import Stopwatch
@@ -39,7 +39,7 @@ from lookdex.storage import Store
 class ShardOptions:
     """How to index a shard.
 
-    round: 0, or the number of the retry. most_lost: photos of the whole night that may be lost before a shard stops
+    round: 0, or the number of the retry. max_lost: photos of the whole night that may be lost before a shard stops
     early; None: any number.
     """
 
@@ -47,7 +47,7 @@ class ShardOptions:
     recipe: Recipe
     run_id: str
     round: int = 0
-    most_lost: int | None = None
+    max_lost: int | None = None
 
 
 def finish_shard(shard: Shard, options: ShardOptions, analysis: Analysis) -> ShardReport:
@@ -134,7 +134,7 @@ def _round(
     watch, tally = Stopwatch(), _Tally()
     earlier = _Earlier(options.catalog, before) if before is not None else None
     refs = shard.refs if earlier is None else tuple(r for r in shard.refs if r.key in earlier.reasons)
-    supply = Supply(refs, options.most_lost)
+    supply = Supply(refs, options.max_lost)
     changed = earlier is None
     writer = ShardWriter(folder, analysis.dim, options.recipe, options.run_id, datetime.now(UTC))
     with closing(writer), closing(analysis.outcomes(supply, watch)) as outcomes:
@@ -150,7 +150,7 @@ def _round(
                 and earlier.reasons.get(outcome.ref.key) is outcome.reason
             )
         for ref in supply.rest:
-            untried = _untried(ref, earlier)
+            untried = _skip(ref, earlier)
             tally.add(untried)
             writer.add(untried)
     if sum(tally.statuses.values()) != len(shard.refs):
@@ -181,7 +181,7 @@ def _round(
     )
 
 
-def _untried(ref: ImageRef, earlier: _Earlier | None) -> Bad:
+def _skip(ref: ImageRef, earlier: _Earlier | None) -> Bad:
     """The outcome of a photo that was not tried; it keeps the reason of an earlier round."""
     reason = Reason.NOT_TRIED if earlier is None else earlier.reasons[ref.key]
     return Bad(ref, Status.FAILED, reason, Cost(), error="the night was stopped before its turn came")

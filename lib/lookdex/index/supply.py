@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from lookdex.index.budget import MIN_JUDGED
 from lookdex.index.fetch import Bad, Fetched
-from lookdex.index.rows import Outcome
+from lookdex.index.loss_limit import MIN_JUDGED
+from lookdex.index.shard_writer import Outcome
 from lookdex.records import NO_LOSS, ImageRef, Reason
 
 IN_A_ROW = 50  # consecutive unavailable photos after which the source counts as down
@@ -18,12 +18,12 @@ Some = TypeVar("Some", Fetched, Outcome)
 class Supply(Sequence[ImageRef]):
     """The photos of a shard, one by one, until so many are lost that the night would be refused.
 
-    most_lost: limit of the whole night; None: never stop. Photos are handed out before the outcomes of earlier ones are
+    max_lost: limit of the whole night; None: never stop. Photos are handed out before the outcomes of earlier ones are
     known.
     """
 
-    def __init__(self, refs: Sequence[ImageRef], most_lost: int | None = None) -> None:
-        self._refs, self._most = refs, most_lost
+    def __init__(self, refs: Sequence[ImageRef], max_lost: int | None = None) -> None:
+        self._refs, self._most = refs, max_lost
         self._taken = self._seen = self._lost = self._in_a_row = 0
 
     def __len__(self) -> int:

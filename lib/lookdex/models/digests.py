@@ -18,7 +18,7 @@ from typing import Any
 from lookdex.errors import ModelNotFound
 from lookdex.models.custom import import_factory, is_custom
 from lookdex.models.packaged import extract
-from lookdex.records import digest_of
+from lookdex.records import hash_json
 
 TINY = "lookdex-tiny"
 TINY_DETECTOR = Path(__file__).parent / "tiny" / "detector"
@@ -65,7 +65,7 @@ def embedder_digest(name: str) -> str:
     if is_custom(name):
         return _module_digest(name)
     if name.startswith("open_clip:"):
-        return digest_of(open_clip_tag(name))
+        return hash_json(open_clip_tag(name))
     if name.startswith("hf-hub:"):
         return _hub_digest(name.removeprefix("hf-hub:"))
     return folder_digest(embedder_folder(name))
@@ -160,7 +160,7 @@ def _module_digest(name: str) -> str:
     change.
     """
     path = getattr(sys.modules.get(import_factory(name).__module__), "__file__", None)
-    return digest_of((name, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""))
+    return hash_json((name, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""))
 
 
 def _hub_digest(model: str) -> str:
@@ -177,7 +177,7 @@ def _hub_digest(model: str) -> str:
             f"{model!r} is neither a folder nor in the Hugging Face cache {cache}: fetch it once with "
             f"`hf download {model}` on a machine with network access, or give a local folder"
         )
-    return digest_of((model, reference.read_text().strip()))
+    return hash_json((model, reference.read_text().strip()))
 
 
 def _check_files(folder: Path, *names: str) -> Path:

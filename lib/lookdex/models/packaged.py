@@ -12,7 +12,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-from lookdex.records import digest_of
+from lookdex.records import hash_json
 
 
 @cache
@@ -27,7 +27,7 @@ def extract(folder: Path) -> Path:
     if home.stat().st_uid != os.getuid():
         raise PermissionError(f"{home} belongs to another user: remove it, or set TMPDIR to your own folder")
     inner = folder.relative_to(archive).as_posix()
-    target = home / digest_of((str(archive), stat.st_mtime_ns, stat.st_size, inner))
+    target = home / hash_json((str(archive), stat.st_mtime_ns, stat.st_size, inner))
     if not target.is_dir():
         fresh = Path(tempfile.mkdtemp(dir=home))
         with zipfile.ZipFile(archive) as opened:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lookdex.config import NightSettings
-from lookdex.index.indexed import Indexed, add_up, most_lost
-from lookdex.index.job import IndexOptions
+from lookdex.index.indexed import Indexed, add_up, max_lost
+from lookdex.index.task import IndexOptions
 from lookdex.models.trust import TrustedModels
 from lookdex.pipeline import spark
 from lookdex.pipeline.night import Night
@@ -39,7 +39,7 @@ def index_night(night: Night, on_progress: OnProgress | None = None) -> Indexed:
         batch=settings.batch,
         fetch_workers=settings.fetch_workers,
         fetch_seconds=settings.fetch_seconds,
-        most_lost=None if night.allow_mass_change else most_lost(plan, settings.max_change),
+        max_lost=None if night.allow_mass_change else max_lost(plan, settings.max_change),
     )
     with night.stage("index"):
         reports = spark.index_run(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lookdex.catalog import json_codec, runs
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.config import NightSettings
 from lookdex.records import PlanSummary
 from lookdex.release import candidates, promote
@@ -46,17 +46,19 @@ class Night:
         when the run must be planned (again), RolledBack when its release was rolled back.
         """
         promote.follow(self.catalog)
-        return candidates.finished(self.catalog, self.run_id)
+        return candidates.explain_finished(self.catalog, self.run_id)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Translate Lance's errors into lookdex's, and record how long the stage took, unless it fails."""
         start = time.perf_counter()
-        with reading(f"a table of {self.catalog.uri}", lance_only=True):
+        with convert_errors(f"a table of {self.catalog.uri}", lance_only=True):
             yield
         if self.run_id:
             took = StageSeconds(name, round(time.perf_counter() - start, 3), datetime.now(UTC))
-            self.catalog.put(f"{runs.run_folder(self.run_id)}/seconds/{name}.json", json_codec.sealed(took))
+            self.catalog.put(
+                f"{runs.run_folder(self.run_id)}/seconds/{name}.json", json_codec.to_sealed_json(took)
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from lookdex.catalog import integrity, promotion_log, runs, tables
 from lookdex.config import NightSettings
 from lookdex.pipeline import thresholds
 from lookdex.pipeline.night import Night
-from lookdex.pipeline.recipe import recipe_of
-from lookdex.planning import assortment, listing, plan, products
+from lookdex.pipeline.recipe import make_recipe
+from lookdex.planning import assortment, diff, listing, products
 from lookdex.planning.feed.datafile import Found
 from lookdex.planning.links import Links, check_known, check_links, count_links
 from lookdex.records import (
@@ -86,7 +86,7 @@ class Inputs:
 class Comparison:
     """The changes of the night. leaving, left_out, products_digest: as in PlanSummary."""
 
-    plan: plan.Plan
+    plan: diff.Plan
     leaving: Unlisted
     left_out: Unlisted
     products_digest: str
@@ -141,9 +141,9 @@ def gather(night: Night) -> Inputs:
     """
     catalog, settings = night.catalog, night.settings
     entry, release = promotion_log.live_release(catalog) or (None, None)
-    recipe = recipe_of(settings)
+    recipe = make_recipe(settings)
     given = thresholds.load(settings.thresholds) if settings.thresholds else None
-    file = products.configured(settings)
+    file = products.load_configured(settings)
     kept = products.choose(file, settings.product_columns) if file is not None else None
     stock = file.table if file is not None else None
     source = listing.list_source(open_source(settings), workers=settings.fetch_workers)
@@ -152,18 +152,18 @@ def gather(night: Night) -> Inputs:
     links = count_links(linked, stock)
     check_links(linked, links, settings.pattern, settings.mapping)
     if release is not None:
-        integrity.require(catalog, release, integrity.of_ledger)
-    ledger = tables.ledger(catalog, release) if release else None
+        integrity.require(catalog, release, integrity.is_ledger_file)
+    ledger = tables.read_ledger(catalog, release) if release else None
     return Inputs(night, entry, release, ledger, recipe, given, file, kept, source, linked, links)
 
 
 def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
-    """Compare the source with the live ledger. limit, full: as in `plan.make_plan`."""
+    """Compare the source with the live ledger. limit, full: as in `diff.make_plan`."""
     photos, leaving, left_out = inputs.linked, Unlisted(), Unlisted()
     if inputs.sold is not None:
-        chosen = assortment.only_listed(inputs.linked, inputs.sold, inputs.ledger)
+        chosen = assortment.drop_unlisted(inputs.linked, inputs.sold, inputs.ledger)
         photos, leaving, left_out = chosen.photos, chosen.leaving, chosen.left_out
-    made = plan.make_plan(
+    made = diff.make_plan(
         photos,
         inputs.ledger,
         inputs.recipe.digest,
@@ -172,7 +172,7 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
         limit=limit,
         refusal_digest=inputs.recipe.refusal,
         archived=inputs.source.archived,
-        turn=datetime.now(UTC).toordinal() % plan.ARCHIVE_NIGHTS,
+        turn=datetime.now(UTC).toordinal() % diff.ARCHIVE_NIGHTS,
         sold=inputs.sold,
     )
     digest = products.digest(inputs.kept) if inputs.kept is not None else ""
@@ -182,18 +182,20 @@ def compare(inputs: Inputs, *, limit: int | None, full: bool) -> Comparison:
 def guard(inputs: Inputs, comparison: Comparison) -> None:
     """Raise MassChange when the release would lose too much, ConfigError when no photo shows a listed product."""
     night = inputs.night
-    plan.check_mass_change(losses_of(inputs, comparison), night.settings.max_change, night.allow_mass_change)
+    diff.check_mass_change(
+        count_losses(inputs, comparison), night.settings.max_change, night.allow_mass_change
+    )
     if inputs.file is not None and not night.allow_mass_change:
         check_known(inputs.linked, inputs.links, inputs.file.table, night.settings.products)
 
 
-def losses_of(inputs: Inputs, comparison: Comparison) -> plan.Losses:
+def count_losses(inputs: Inputs, comparison: Comparison) -> diff.Losses:
     """Count what the night would remove from the live release."""
     release, ledger, made = inputs.release, inputs.ledger, comparison.plan
     listed = inputs.source.photos.num_rows
     if release is None or ledger is None:
-        return plan.Losses(listed=listed, skipped=sum(keys.count for keys in inputs.source.skipped))
-    losses = plan.Losses(
+        return diff.Losses(listed=listed, skipped=sum(keys.count for keys in inputs.source.skipped))
+    losses = diff.Losses(
         photos=ledger.num_rows,
         listed=listed,
         gone=made.changes[Change.DELETED] - comparison.leaving.photos,
@@ -206,13 +208,13 @@ def losses_of(inputs: Inputs, comparison: Comparison) -> plan.Losses:
     products_changed = comparison.products_digest != release.products_digest
     if inputs.sold is not None or not (products_changed or made.changes[Change.CHANGED]):
         return losses
-    described = tables.described_products(inputs.night.catalog, release)
+    described = tables.read_described_products(inputs.night.catalog, release)
     if inputs.known is not None:
         rewritten, known = inputs.linked, inputs.known
     else:  # without a products file, only the rows of planned photos lose their columns
         rewritten = made.table.filter(pc.field("shard_id").is_valid())
         known = pa.array([], pa.string())
-    lost = plan.lost_products(rewritten, ledger, described, known)
+    lost = diff.count_lost_products(rewritten, ledger, described, known)
     return replace(losses, described=len(described), lost=lost)
 
 
@@ -230,7 +232,7 @@ def summarise(inputs: Inputs, comparison: Comparison) -> PlanSummary:
     """The summary of a plan that is not stored yet."""
     night, release, made = inputs.night, inputs.release, comparison.plan
     settings = night.settings
-    kept = thresholds.chosen(inputs.thresholds, release, inputs.recipe)
+    kept = thresholds.choose(inputs.thresholds, release, inputs.recipe)
     return PlanSummary(
         run_id=night.run_id,
         live=inputs.entry.since if inputs.entry else 0,
@@ -262,7 +264,7 @@ def column_changes(
         return ()
     schema = tables.open_items(catalog, release).schema
     columns = pa.schema([schema.field(name) for name in release.product_columns])
-    return assortment.column_changes(columns, kept.schema)
+    return assortment.compare_columns(columns, kept.schema)
 
 
 def open_source(settings: NightSettings) -> Store:

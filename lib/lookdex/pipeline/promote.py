@@ -18,7 +18,7 @@ def promote_night(night: Night) -> LiveEntry:
     A failed cleanup is only logged: the release is live by then.
     """
     with night.stage("promote"):
-        entry = promote.promote(night.catalog, candidates.release_of_run(night.catalog, night.run_id))
+        entry = promote.promote(night.catalog, candidates.find_release_of_run(night.catalog, night.run_id))
         try:
             retention.clean_up(night.catalog, night.settings.keep_releases, apply=True)
         except LookdexError as error:

@@ -7,7 +7,7 @@ from lookdex.models import digests
 from lookdex.records import Recipe
 
 
-def recipe_of(settings: NightSettings) -> Recipe:
+def make_recipe(settings: NightSettings) -> Recipe:
     """The recipe of the settings. Reads the models' files but loads no model."""
     min_score, crop_margin = settings.min_score, settings.crop_margin
     if min_score is None:

@@ -39,13 +39,13 @@ def load(uri: str) -> Thresholds:
     return found
 
 
-def shipped(recipe: Recipe) -> Thresholds | None:
+def load_shipped(recipe: Recipe) -> Thresholds | None:
     """The thresholds measured for the models shipped with lookdex; None for other models."""
     found = json_codec.from_json(Thresholds, SHIPPED.read_bytes(), str(SHIPPED))
     return found if found.fits(recipe) else None
 
 
-def chosen(given: Thresholds | None, live: Release | None, recipe: Recipe) -> Thresholds | None:
+def choose(given: Thresholds | None, live: Release | None, recipe: Recipe) -> Thresholds | None:
     """The thresholds for tonight's recipe; None when none were measured for its models.
 
     Thresholds of the settings that were measured with other models are ignored with a warning, because new models are
@@ -63,4 +63,4 @@ def chosen(given: Thresholds | None, live: Release | None, recipe: Recipe) -> Th
     before = live.thresholds if live is not None else None
     if before is not None and before.fits(recipe):
         return before
-    return shipped(recipe)
+    return load_shipped(recipe)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from lookdex.catalog.column_types import kind_of
+from lookdex.catalog.column_types import describe_type
 from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.records import ColumnChange, Unlisted
 
@@ -51,7 +51,9 @@ class Assortment:
     left_out: Unlisted
 
 
-def only_listed(linked: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa.Table | None) -> Assortment:
+def drop_unlisted(
+    linked: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa.Table | None
+) -> Assortment:
     """Drop photos whose products are all missing from the products file.
 
     Photos without a product stay; the others keep only listed products in `product_ids`. linked: from
@@ -65,16 +67,16 @@ def only_listed(linked: pa.Table, listed: pa.Array | pa.ChunkedArray, ledger: pa
         database.execute(_SHOWN)
         photos = database.sql(_PHOTOS).to_arrow_table().select(linked.column_names).cast(linked.schema)
         counted = dict(database.execute("select live, count(*) from unsold group by live").fetchall())
-        leaving = _unlisted(database, _LEAVING, counted.get(True, 0))
-        return Assortment(photos, leaving, _unlisted(database, _LEFT_OUT, counted.get(False, 0)))
+        leaving = _read_unlisted(database, _LEAVING, counted.get(True, 0))
+        return Assortment(photos, leaving, _read_unlisted(database, _LEFT_OUT, counted.get(False, 0)))
 
 
-def _unlisted(database: duckdb.DuckDBPyConnection, query: str, photos: int) -> Unlisted:
+def _read_unlisted(database: duckdb.DuckDBPyConnection, query: str, photos: int) -> Unlisted:
     products = database.sql(query).to_arrow_table()["product_id"]
     return Unlisted(len(products), photos, tuple(products.slice(0, EXAMPLES).to_pylist()))
 
 
-def column_changes(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, ...]:
+def compare_columns(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, ...]:
     """The product columns (except product_id) that tonight adds, removes or changes in type, sorted by name."""
     columns = [{field.name: field.type for field in schema} for schema in (live, planned)]
     return tuple(
@@ -86,7 +88,7 @@ def column_changes(live: pa.Schema, planned: pa.Schema) -> tuple[ColumnChange, .
 
 def _type_names(live: pa.DataType | None, planned: pa.DataType | None) -> tuple[str, str]:
     """Both types in plain words, with Arrow's names where the plain words are the same."""
-    words = [kind_of(kind) if kind is not None else "" for kind in (live, planned)]
+    words = [describe_type(kind) if kind is not None else "" for kind in (live, planned)]
     if words[0] == words[1]:
         words = [f"{word} ({kind})" for word, kind in zip(words, (live, planned), strict=True)]
     return words[0], words[1]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError
-from lookdex.planning.feed.ids import EXAMPLES, CaseOnly, case_only, shown
+from lookdex.planning.feed.ids import EXAMPLES, CaseOnly, find_case_only, quote_ids
 from lookdex.runtime.wording import pluralize
 
 
@@ -45,7 +45,7 @@ def count_links(linked: pa.Table, stock: pa.Table | None) -> Links:
         products=len(listed),
         without_photo=tuple(without_photo[:EXAMPLES].to_pylist()),
         without_photo_count=len(without_photo),
-        case=case_only(pc.unique(products.flatten()), listed) if len(without_photo) else CaseOnly(),
+        case=find_case_only(pc.unique(products.flatten()), listed) if len(without_photo) else CaseOnly(),
     )
 
 
@@ -53,7 +53,7 @@ def check_links(linked: pa.Table, links: Links, pattern: str, mapping: str) -> N
     """Raise ConfigError when a pattern or mapping is set and links no photo. Empty strings: not set."""
     if not links.photos or links.linked or not (pattern or mapping):
         return
-    photos = f"{pluralize(links.photos, 'photo')}, such as {some(linked['image_key'])}"
+    photos = f"{pluralize(links.photos, 'photo')}, such as {quote_some(linked['image_key'])}"
     if pattern:
         raise ConfigError(
             f"the pattern {pattern!r} matches none of the {photos}. It must match the whole key: {{product_id}} and "
@@ -72,7 +72,8 @@ def check_known(linked: pa.Table, links: Links, stock: pa.Table, uri: str) -> No
     photos = pluralize(links.photos, "photo")
     if not links.linked:
         raise ConfigError(
-            f"none of the {photos}, such as {some(linked['image_key'])}, is linked to a product of {uri}. Set how keys "
+            f"none of the {photos}, such as {quote_some(linked['image_key'])}, is linked to a product of {uri}. "
+            "Set how keys "
             "name the product, e.g. --pattern '{product_id}/{name}.{ext}', or give a --mapping"
         )
     linked_photos = linked.filter(pc.greater(pc.list_value_length(linked["product_ids"]), 0)).slice(
@@ -87,10 +88,10 @@ def check_known(linked: pa.Table, links: Links, stock: pa.Table, uri: str) -> No
     case = "; they differ in upper and lower case only" if links.case.count else ""
     raise ConfigError(
         f"none of the {photos} shows a product of {uri}. Product ids from the photos: {read}; from the file: "
-        f"{shown(stock['product_id']) or '(it is empty)'}{case}. Check --pattern or --mapping, and that this is "
+        f"{quote_ids(stock['product_id']) or '(it is empty)'}{case}. Check --pattern or --mapping, and that this is "
         "the right file"
     )
 
 
-def some(values: pa.ChunkedArray) -> str:
+def quote_some(values: pa.ChunkedArray) -> str:
     return ", ".join(values.slice(0, EXAMPLES).to_pylist())

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from lookdex.catalog.column_types import held
+from lookdex.catalog.column_types import describe
 from lookdex.catalog.schemas import items_schema
-from lookdex.catalog.sql import quoted
+from lookdex.catalog.sql import quote
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning.feed import ids
@@ -64,11 +64,11 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         raise ConfigError(
-            f"{uri} gives {pluralize(len(repeated), 'product id')} more than once, e.g. {ids.shown(repeated, 5)}; "
+            f"{uri} gives {pluralize(len(repeated), 'product id')} more than once, e.g. {ids.quote_ids(repeated, 5)}; "
             "each product must have one row"
         )
-    names = [own_name(name) for name in table.column_names]
-    refused = tuple(Refused(own_name(one.name), one.why) for one in file.refused)
+    names = [to_column_name(name) for name in table.column_names]
+    refused = tuple(Refused(to_column_name(one.name), one.why) for one in file.refused)
     folded = [name.lower() for name in (*names, *(one.name for one in refused))]
     if taken := sorted({name for name in names if folded.count(name.lower()) > 1}):
         raise ConfigError(f"{uri} has two columns for {_names(taken)}; rename one of them")
@@ -77,7 +77,7 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
     return Products(ordered, refused, file.found)
 
 
-def configured(settings: NightSettings) -> Products | None:
+def load_configured(settings: NightSettings) -> Products | None:
     """The products file of the settings; None when none is set. Raises what `load_products` raises."""
     if not settings.products:
         return None
@@ -85,7 +85,7 @@ def configured(settings: NightSettings) -> Products | None:
     return load_products(settings.products, reading)
 
 
-def own_name(name: str) -> str:
+def to_column_name(name: str) -> str:
     """The name in the tables of a column of the products file."""
     if name.lower() in RESERVED:
         return f"product_{name}"
@@ -101,7 +101,7 @@ def choose(products: Products, columns: Sequence[str] = ()) -> pa.Table:
     table = products.table
     refused = {one.name: one.why for one in products.refused}
     known = {name.lower(): name for name in (*table.column_names, *refused)}
-    own = [known.get(own_name(name).lower(), own_name(name)) for name in columns]
+    own = [known.get(to_column_name(name).lower(), to_column_name(name)) for name in columns]
     missing = [name for name in own if name.lower() not in known]
     if missing:
         raise ConfigError(
@@ -141,7 +141,7 @@ def digest(products: pa.Table) -> str:
     ordered = products.sort_by("product_id").combine_chunks()
     sink = hashlib.sha256(str([(field.name, str(field.type)) for field in ordered.schema]).encode())
     buffer = io.BytesIO()
-    pa.csv.write_csv(_flat(ordered), buffer)
+    pa.csv.write_csv(_flatten(ordered), buffer)
     sink.update(buffer.getbuffer())
     return sink.hexdigest()[:16]
 
@@ -176,7 +176,7 @@ def link_products(
                 "from mapping join spelt on clean = mapping.image_key"
             )
         elif pattern:
-            expression = quoted(_expression(pattern))
+            expression = quote(_expression(pattern))
             named = database.sql(
                 f"select image_key, regexp_extract(image_key, {expression}, 1) as product_id "
                 f"from listing where regexp_matches(image_key, {expression})"
@@ -229,7 +229,8 @@ def _categories(products: pa.Table | None) -> pa.Table:
         text = products["category"].cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigError(
-            f"the products file's column category holds {held(products.schema.field('category').type)}, but must be "
+            f"the products file's column category holds {describe(products.schema.field('category').type)}, but must "
+            "be "
             "text; write one category for each product, or rename the column"
         ) from error
     words = text.combine_chunks().dictionary_encode()
@@ -239,7 +240,7 @@ def _categories(products: pa.Table | None) -> pa.Table:
     return pa.table({"product_id": products["product_id"], "category": labels.take(words.indices)})
 
 
-def _flat(table: pa.Table) -> pa.Table:
+def _flatten(table: pa.Table) -> pa.Table:
     """The table with every column as text, so that the digest does not depend on Arrow's layout."""
     with duckdb.connect() as database:
         database.execute("set TimeZone = 'UTC'")

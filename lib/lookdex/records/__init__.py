@@ -20,7 +20,7 @@ from lookdex.records.photos import (
     item_id,
 )
 from lookdex.records.plan import ColumnChange, PlanSummary, Unlisted
-from lookdex.records.recipe import DECODING, RECIPE_FORMAT, Recipe, digest_of
+from lookdex.records.recipe import DECODING, RECIPE_FORMAT, Recipe, hash_json
 from lookdex.records.release import CheckResult, IndexParameters, LiveEntry, Release
 from lookdex.records.shards import Example, Shard, ShardFailure, ShardReport, StoredFile
 from lookdex.records.thresholds import Threshold, Thresholds, Trust
@@ -56,6 +56,6 @@ __all__ = [
     "Thresholds",
     "Trust",
     "Unlisted",
-    "digest_of",
+    "hash_json",
     "item_id",
 ]

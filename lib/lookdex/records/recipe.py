@@ -42,15 +42,15 @@ class Recipe:
     @property
     def digest(self) -> str:
         """16 hex digits."""
-        return digest_of(asdict(self))
+        return hash_json(asdict(self))
 
     @property
     def refusal(self) -> str:
         """16 hex digits over everything that a rejection depends on. Rejected photos store it instead of `digest`."""
-        return digest_of([asdict(self), DECODING])
+        return hash_json([asdict(self), DECODING])
 
 
-def digest_of(value: object) -> str:
+def hash_json(value: object) -> str:
     """16 hex digits of the SHA-256 of the value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

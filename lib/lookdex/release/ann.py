@@ -119,7 +119,7 @@ def fits(before: IndexParameters, wanted: IndexParameters) -> bool:
     return before.partitions / 2 < wanted.partitions < before.partitions * 2
 
 
-def unindexed_rows(items: lance.LanceDataset) -> dict[str, int]:
+def count_unindexed_rows(items: lance.LanceDataset) -> dict[str, int]:
     """Rows that each index does not cover: fast_search would never find them."""
     names = [index.name for index in items.describe_indices()]
     return {name: items.stats.index_stats(name)["num_unindexed_rows"] for name in names}
@@ -127,11 +127,13 @@ def unindexed_rows(items: lance.LanceDataset) -> dict[str, int]:
 
 def tune(items: lance.LanceDataset, parameters: IndexParameters) -> IndexParameters:
     """Raise nprobes to the smallest number that reaches GOOD_RECALL on sampled vectors (at most all partitions)."""
-    truths = [truth for where in LANES.values() if len((truth := exact_neighbours(items, where)).queries)]
+    truths = [
+        truth for where in LANES.values() if len((truth := find_exact_neighbours(items, where)).queries)
+    ]
 
     def good(probes: int) -> bool:
         tried = replace(parameters, nprobes=probes)
-        return all(recall(items, tried, truth) >= GOOD_RECALL for truth in truths)
+        return all(measure_recall(items, tried, truth) >= GOOD_RECALL for truth in truths)
 
     enough, too_few = parameters.nprobes, parameters.nprobes - 1
     while enough < parameters.partitions and not good(enough):
@@ -152,7 +154,7 @@ class Truth:
     count: np.ndarray  # (q,) number of neighbours, at most 10
 
 
-def exact_neighbours(items: lance.LanceDataset, where: str, sample: int = SAMPLE) -> Truth:
+def find_exact_neighbours(items: lance.LanceDataset, where: str, sample: int = SAMPLE) -> Truth:
     """Exact search in numpy over the streamed rows of a lane: one pass to sample, one to score."""
     rows = items.count_rows(filter=where)
     dim = items.schema.field("vector").type.list_size
@@ -185,7 +187,7 @@ def stream_vectors(items: lance.LanceDataset, where: str) -> Iterator[np.ndarray
         yield batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, dim)
 
 
-def recall(items: lance.LanceDataset, parameters: IndexParameters, truth: Truth) -> float:
+def measure_recall(items: lance.LanceDataset, parameters: IndexParameters, truth: Truth) -> float:
     """Share of the ten nearest that the index finds. Equal similarities count as found, because of duplicates."""
     hits = 0
     for query, tenth, count in zip(truth.queries, truth.tenth, truth.count, strict=True):
@@ -209,11 +211,11 @@ def nearest(query: np.ndarray, k: int, parameters: IndexParameters) -> dict[str,
     return {**plain, "minimum_nprobes": probes, "maximum_nprobes": probes, "refine_factor": parameters.refine}
 
 
-def recalls(items: lance.LanceDataset, parameters: IndexParameters) -> list[Recall]:
+def measure_recalls(items: lance.LanceDataset, parameters: IndexParameters) -> list[Recall]:
     """recall@10 of each lane that has rows."""
-    truths = {lane: exact_neighbours(items, where) for lane, where in LANES.items()}
+    truths = {lane: find_exact_neighbours(items, where) for lane, where in LANES.items()}
     return [
-        Recall(lane, recall(items, parameters, truth), len(truth.queries))
+        Recall(lane, measure_recall(items, parameters, truth), len(truth.queries))
         for lane, truth in truths.items()
         if len(truth.queries)
     ]

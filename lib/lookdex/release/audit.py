@@ -17,10 +17,10 @@ import duckdb
 import pyarrow as pa
 
 from lookdex.catalog import integrity, promotion_log, runs, tables
-from lookdex.catalog.json_codec import sealed
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.json_codec import to_sealed_json
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.catalog.schemas import items_schema
-from lookdex.catalog.sql import identifier, quoted
+from lookdex.catalog.sql import quote, quote_identifier
 from lookdex.errors import AuditFailed, CorruptData, ReleaseNotFound
 from lookdex.records import CheckResult, Release, StoredFile
 from lookdex.release import ann, commits, files
@@ -84,14 +84,14 @@ def audit_release(
         pass
     else:  # save_release raises if that was another candidate
         return promotion_log.save_release(catalog, replace(candidate, audit=stored.audit))
-    with reading(f"the candidate {candidate.release_id} in {catalog.uri}", AGAIN):
-        checks = [changed_files(catalog, candidate)]
+    with convert_errors(f"the candidate {candidate.release_id} in {catalog.uri}", AGAIN):
+        checks = [check_files(catalog, candidate)]
         if checks[0].result.passed:  # otherwise nothing that is read can be trusted
-            checks += [*sql_checks(catalog, candidate), *product_checks(catalog, candidate)]
-            checks += python_checks(catalog, candidate)
-            checks.append(lost_photos(catalog, candidate, max_lost, allow_mass_change))
+            checks += [*run_sql_checks(catalog, candidate), *check_products(catalog, candidate)]
+            checks += check_tables(catalog, candidate)
+            checks.append(check_lost_photos(catalog, candidate, max_lost, allow_mass_change))
     if checks[0].result.passed and smoke is not None:
-        checks.append(smoke_check(candidate, smoke))
+        checks.append(check_smoke_query(candidate, smoke))
     results = tuple(check.result for check in checks)
     broken = [check for check in checks if not check.result.passed]
     entry = promotion_log.current(catalog)
@@ -106,15 +106,17 @@ def audit_release(
     )
     run = candidate.run_id or candidate.release_id
     key = f"{runs.run_folder(run)}/audit-{entry.n if entry else 0}.json"
-    catalog.put(key, sealed(report))
+    catalog.put(key, to_sealed_json(report))
     if broken:
-        raise AuditFailed(message(catalog, candidate, broken, key), {b.result.name: b.rows for b in broken})
+        raise AuditFailed(
+            describe_failure(catalog, candidate, broken, key), {b.result.name: b.rows for b in broken}
+        )
     # The tag comes first: from then on no cleanup removes files of the release.
     set_tag(catalog, candidate)
     return promotion_log.save_release(catalog, replace(candidate, audit=results))
 
 
-def message(catalog: Store, candidate: Release, broken: list[Checked], key: str) -> str:
+def describe_failure(catalog: Store, candidate: Release, broken: list[Checked], key: str) -> str:
     """The message of AuditFailed."""
     lines = [
         f"the audit refused release {candidate.release_id}; the live release of {catalog.uri} is unchanged."
@@ -127,7 +129,7 @@ def message(catalog: Store, candidate: Release, broken: list[Checked], key: str)
     return "\n".join(lines)
 
 
-def sql_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
+def run_sql_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
     """Run the queries of sql/items/checks.sql and sql/images/checks.sql."""
     with tables.connect(tables.open_tables(catalog, candidate)) as connection:
         for file in CHECK_FILES:
@@ -135,7 +137,7 @@ def sql_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
                 yield run_check(connection, name, query)
 
 
-def product_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
+def check_products(catalog: Store, candidate: Release) -> Iterator[Checked]:
     """Compare `items` with the products that the plan stored: the types, then the rows (sql/items/products.sql)."""
     typed = "product columns have the types of the products file"
     queries = tables.sql_blocks(tables.sql_text(PRODUCT_CHECKS))
@@ -174,7 +176,7 @@ def compare_products(connection: duckdb.DuckDBPyConnection, stock: pa.Table) -> 
     names = [name for name in stock.column_names if name != "product_id"]
 
     def packed(table: str) -> str:
-        fields = (f"{quoted(name)}: {table}.{identifier(name)}" for name in names)
+        fields = (f"{quote(name)}: {table}.{quote_identifier(name)}" for name in names)
         return f"{{{', '.join(fields)}}}" if names else "NULL"
 
     connection.register("products", stock)
@@ -201,7 +203,7 @@ def run_check(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> C
     return Checked(CheckResult(name, passed=count == 0, offenders=count), shown)
 
 
-def python_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
+def check_tables(catalog: Store, candidate: Release) -> Iterator[Checked]:
     """Check the numbers of rows, that indexes cover all rows, and the recall of the vector index."""
     candidate_tables = tables.open_tables(catalog, candidate)
     items = candidate_tables.items
@@ -215,14 +217,14 @@ def python_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
     yield Checked(
         CheckResult("rows are as many as the release says", not wrong, str(expected), len(wrong)), wrong
     )
-    left = [{"index": name, "rows": rows} for name, rows in ann.unindexed_rows(items).items() if rows]
+    left = [{"index": name, "rows": rows} for name, rows in ann.count_unindexed_rows(items).items() if rows]
     yield Checked(
         CheckResult("no row is left out of an index", not left, candidate.index.kind, len(left)), left
     )
-    yield recall_check(candidate, candidate_tables)
+    yield check_recall(candidate, candidate_tables)
 
 
-def changed_files(catalog: Store, candidate: Release) -> Checked:
+def check_files(catalog: Store, candidate: Release) -> Checked:
     """Re-read the files and compare their digests. Of older data files of the items, REREAD_BYTES a night, in turn.
 
     Must run before a table is opened: Lance may read anything from a damaged file, or abort the process.
@@ -239,24 +241,24 @@ def changed_files(catalog: Store, candidate: Release) -> Checked:
     known = {file.key for file in recorded}
     new = [file for file in recorded if file.key not in old]
     budget = REREAD_BYTES
-    # The files that the checks read first, and the live ledger, which `lost_photos` reads.
-    again = [f for f in recorded if f.key in old and not integrity.of_data(f)]
-    again += [f for f in before if integrity.of_ledger(f) and f.key not in known]
-    old_data = [f for f in recorded if f.key in old and integrity.of_data(f)]
+    # The files that the checks read first, and the live ledger, which `check_lost_photos` reads.
+    again = [f for f in recorded if f.key in old and not integrity.is_data_file(f)]
+    again += [f for f in before if integrity.is_ledger_file(f) and f.key not in known]
+    old_data = [f for f in recorded if f.key in old and integrity.is_data_file(f)]
     for file in sorted(old_data, key=lambda file: turn(file, candidate)):
         budget -= file.bytes
         if budget < 0:
             break
         again.append(file)
-    rows: list[Offender] = [{"file": d.key, "why": d.why} for d in integrity.changed(catalog, new)]
-    for damage in integrity.changed(catalog, again):
-        remedy = integrity.remedy(catalog, damage.key, candidate.parent)
+    rows: list[Offender] = [{"file": d.key, "why": d.why} for d in integrity.find_damage(catalog, new)]
+    for damage in integrity.find_damage(catalog, again):
+        remedy = integrity.describe_remedy(catalog, damage.key, candidate.parent)
         rows.append({"file": damage.key, "why": f"{damage.why}. The live release uses it. {remedy}"})
     if not rows:
         candidate_tables = tables.open_tables(catalog, candidate)
         used = [
-            *files.named_files(candidate_tables.items, tables.ITEMS),
-            *files.named_files(candidate_tables.images, tables.IMAGES),
+            *files.list_files(candidate_tables.items, tables.ITEMS),
+            *files.list_files(candidate_tables.images, tables.IMAGES),
         ]
         rows = [{"file": key, "why": "no digest was recorded"} for key in used if key not in known]
     detail = f"{len(new) + len(again)} of {len(known | old)} files read again"
@@ -268,12 +270,12 @@ def turn(file: StoredFile, candidate: Release) -> str:
     return hashlib.sha256(f"{candidate.release_id} {file.key}".encode()).hexdigest()
 
 
-def recall_check(candidate: Release, candidate_tables: tables.Tables) -> Checked:
+def check_recall(candidate: Release, candidate_tables: tables.Tables) -> Checked:
     """Check the recall of the vector index."""
     name = f"the index finds {GOOD_RECALL:.0%} of the ten nearest"
     if candidate.index.kind == "exact":
         return Checked(CheckResult(name, True, "exact scan, no index"))
-    lanes = ann.recalls(candidate_tables.items, candidate.index)
+    lanes = ann.measure_recalls(candidate_tables.items, candidate.index)
     poor = [
         {"lane": r.lane, "recall_at_10": r.recall, "queries": r.queries}
         for r in lanes
@@ -283,13 +285,13 @@ def recall_check(candidate: Release, candidate_tables: tables.Tables) -> Checked
     return Checked(CheckResult(name, not poor, detail, len(poor)), poor)
 
 
-def lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bool) -> Checked:
+def check_lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bool) -> Checked:
     """Check how many photos with objects in the live release have none now (rejected, nothing detected, or failed)."""
     name = "photos do not lose their objects in masses"
     if candidate.parent is None:
         return Checked(CheckResult(name, True, "nothing was live before"))
     before = promotion_log.load_release(catalog, candidate.parent)
-    now, then = tables.ledger(catalog, candidate), tables.ledger(catalog, before)
+    now, then = tables.read_ledger(catalog, candidate), tables.read_ledger(catalog, before)
     with duckdb.connect() as connection:
         connection.register("now_images", now)
         connection.register("then_images", then)
@@ -308,7 +310,7 @@ def lost_photos(catalog: Store, candidate: Release, max_lost: float, allowed: bo
     return Checked(CheckResult(name, False, detail, lost.result.offenders), lost.rows)
 
 
-def smoke_check(candidate: Release, smoke: Smoke) -> Checked:
+def check_smoke_query(candidate: Release, smoke: Smoke) -> Checked:
     """Check that the candidate answers a query."""
     name = "a query is answered"
     try:

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookdex.catalog import integrity, promotion_log, runs, tables
-from lookdex.catalog.json_codec import sealed
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.json_codec import to_sealed_json
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.catalog.schemas import items_schema
 from lookdex.errors import (
     CorruptData,
@@ -29,11 +29,11 @@ from lookdex.errors import (
     ReleaseNotFound,
     ShardsMissing,
 )
-from lookdex.records import IndexParameters, PlanSummary, Release, ShardReport, digest_of
-from lookdex.release import ann, commits, files, ledger, leftovers, rows
+from lookdex.records import IndexParameters, PlanSummary, Release, ShardReport, hash_json
+from lookdex.release import ann, commits, files, ledger, leftovers, row_changes
 from lookdex.release.candidates import candidate_key, free_id, load_candidate
 from lookdex.release.fragments import FragmentResult, FragmentTask, read_parquet
-from lookdex.release.items import ItemsChange, commit_items, fragment_tasks, items_change
+from lookdex.release.items import ItemsChange, commit_items, compute_items_change, fragment_tasks
 from lookdex.storage import Store
 
 log = logging.getLogger(__name__)
@@ -112,12 +112,12 @@ def build_release(
         PromotionConflict: another release is live than the plan was made for.
     """
     start = datetime.now(UTC)
-    live = live_for(catalog, plan)
+    live = load_live(catalog, plan)
     if live is not None and plan.empty:
         return live
     check_shards(plan, plan_table, reports)
     digest = input_digest(plan, reports)
-    if (candidate := stored_candidate(catalog, plan, live, digest)) is not None:
+    if (candidate := load_stored_candidate(catalog, plan, live, digest)) is not None:
         return candidate
     inputs = gather(catalog, plan, plan_table, reports, live, digest)
     check_all_planned(inputs)
@@ -138,10 +138,10 @@ def gather(
     for key in (tables.ITEMS, tables.IMAGES):
         leftovers.clear_newest(catalog, key)
     if live is not None:
-        integrity.require(catalog, live, integrity.of_ledger)
+        integrity.require(catalog, live, integrity.is_ledger_file)
     products = read_parquet(catalog, plan.products) if plan.products is not None else None
     outcomes = ledger.read_outcomes(catalog, plan_table, reports)
-    live_ledger = tables.ledger(catalog, live) if live else None
+    live_ledger = tables.read_ledger(catalog, live) if live else None
     dim = vector_size(catalog, reports, live)
     new_space = live is None or not same_space(live, plan, dim)
     return Inputs(plan, plan_table, reports, digest, live, live_ledger, outcomes, products, dim, new_space)
@@ -151,13 +151,15 @@ def compare(catalog: Store, inputs: Inputs) -> Changes:
     """Compare tonight's outcomes with the live rows. Verifies the files of the live `items` before reading them."""
     live, products = inputs.live, inputs.products
     sold = products["product_id"] if products is not None and not inputs.plan.keep_unlisted else None
-    unsold = rows.unsold_failures(inputs.outcomes, inputs.ledger, sold)
-    replaced = rows.replaced_keys(inputs.plan_table, inputs.outcomes, unsold)
+    unsold = row_changes.find_unsold_failures(inputs.outcomes, inputs.ledger, sold)
+    replaced = row_changes.find_replaced_keys(inputs.plan_table, inputs.outcomes, unsold)
     # When no live row stays, none is read, so a night of all photos repairs a damaged table.
     replace_all = inputs.new_space or replaces_all(replaced, inputs.ledger)
     if live is not None:
-        integrity.require(catalog, live, integrity.is_manifest if replace_all else integrity.of_items)
-    change = items_change(catalog, live, replace_all, inputs.dim, replaced, products, inputs.reports)
+        integrity.require(
+            catalog, live, integrity.is_manifest if replace_all else integrity.is_other_items_file
+        )
+    change = compute_items_change(catalog, live, replace_all, inputs.dim, replaced, products, inputs.reports)
     return Changes(change, unsold)
 
 
@@ -166,7 +168,7 @@ def guard(catalog: Store, inputs: Inputs, changes: Changes) -> None:
     plan, live, change = inputs.plan, inputs.live, changes.items
     if live is not None and len(change.carried):
         table = tables.open_table(catalog, tables.ITEMS, live.items_version)
-        needed = files.data_files_of(table, change.carried)
+        needed = files.find_data_files(table, change.carried)
         integrity.require(catalog, live, lambda file: file.key in needed)
     if change.rows == 0:
         raise EmptyBuild(
@@ -195,7 +197,7 @@ def store(
     written = sum(result.rows for result in results)
     items, index = index_items(catalog, live, items_version, written)
     check_tables(catalog, inputs, changes, items, images_version)
-    release = candidate_of(catalog, inputs, changes, items, images_version, index)
+    release = new_candidate(catalog, inputs, changes, items, images_version, index)
     new_files = integrity.DataFiles(tuple(file for result in results for file in result.files), images_files)
     files.save_files(catalog, release, live, new_files)
     report = BuildReport(
@@ -208,9 +210,9 @@ def store(
         new_space=inputs.new_space,
         seconds=(datetime.now(UTC) - start).total_seconds(),
     )
-    catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", sealed(report))
+    catalog.put(f"{runs.run_folder(plan.run_id)}/build-{plan.live}.json", to_sealed_json(report))
     log.info("built %s: %s", release.release_id, report)
-    catalog.put(candidate_key(plan), sealed(release))
+    catalog.put(candidate_key(plan), to_sealed_json(release))
     return release
 
 
@@ -238,7 +240,7 @@ def check_tables(
         )
 
 
-def candidate_of(
+def new_candidate(
     catalog: Store,
     inputs: Inputs,
     changes: Changes,
@@ -275,10 +277,10 @@ def candidate_of(
 
 def input_digest(plan: PlanSummary, reports: Mapping[str, ShardReport]) -> str:
     """A digest of all that a candidate is built from: the plan and the files of its shards."""
-    return digest_of([asdict(plan), runs.reports_digest(reports)])
+    return hash_json([asdict(plan), runs.reports_digest(reports)])
 
 
-def stored_candidate(
+def load_stored_candidate(
     catalog: Store, plan: PlanSummary, live: Release | None, built_from: str
 ) -> Release | None:
     """The stored candidate if it is intact and was built from the same inputs; else None: it must be built again."""
@@ -291,12 +293,12 @@ def stored_candidate(
             return None
         # The audit reads the data files too. The small files decide what Lance does when it opens the tables.
         small = (file for file in recorded if not file.rows)
-        if damaged := integrity.changed(catalog, small):
+        if damaged := integrity.find_damage(catalog, small):
             log.warning("%s: %s. The candidate is built again.", damaged[0].key, damaged[0].why)
             return None
         candidate_tables = tables.open_tables(catalog, candidate)
         live_version = live.items_version if live else None
-        with reading(tables.name_of(catalog, tables.ITEMS, candidate.items_version)):
+        with convert_errors(tables.table_name(catalog, tables.ITEMS, candidate.items_version)):
             commits.check_chain(catalog, tables.ITEMS, live_version, candidate.items_version, plan.run_id)
     except ReleaseNotFound:
         return None
@@ -307,7 +309,7 @@ def stored_candidate(
     return candidate if counts == (candidate.items, sum(candidate.images.values())) else None
 
 
-def live_for(catalog: Store, plan: PlanSummary) -> Release | None:
+def load_live(catalog: Store, plan: PlanSummary) -> Release | None:
     """The live release that the plan was compared with. Raises PromotionConflict when another one is live."""
     current = promotion_log.live_release(catalog)
     number, release = (current[0].since, current[1]) if current else (0, None)

@@ -47,7 +47,7 @@ def load_candidate(catalog: Store, plan: PlanSummary) -> Release:
     return candidate
 
 
-def release_of_run(catalog: Store, run_id: str) -> str:
+def find_release_of_run(catalog: Store, run_id: str) -> str:
     """The id of the audited release built from the run's plan for the current live release.
 
     Raises PlanNotFound, and ReleaseNotFound when it was not built or did not pass the audit.
@@ -122,7 +122,7 @@ def _claims(catalog: Store, release_id: str) -> dict[str, Release]:
     return found
 
 
-def finished(catalog: Store, run_id: str) -> str:
+def explain_finished(catalog: Store, run_id: str) -> str:
     """Why the run has nothing left to index, build, audit or promote; '' when it has.
 
     Raises PlanNotFound when it must be planned (again), RolledBack when its release was live and was rolled back.
@@ -161,7 +161,7 @@ def check_run_not_undone(catalog: Store, run_id: str) -> None:
 
 def check_not_undone(catalog: Store, log: list[LiveEntry], release_id: str) -> None:
     """Raise RolledBack when the release was live and was rolled back."""
-    back = undone(log, release_id)
+    back = find_rollback(log, release_id)
     if back is not None:
         raise RolledBack(
             f"{catalog.uri}: release {release_id} was live and was undone by the rollback to {back.release_id} at "
@@ -171,7 +171,7 @@ def check_not_undone(catalog: Store, log: list[LiveEntry], release_id: str) -> N
         )
 
 
-def undone(log: list[LiveEntry], release_id: str) -> LiveEntry | None:
+def find_rollback(log: list[LiveEntry], release_id: str) -> LiveEntry | None:
     """The rollback that undid a release that was live; None when there is none.
 
     That is a rollback right after it, or a later one to a release that had gone live before it.

@@ -20,7 +20,7 @@ from lance.file import LanceFileReader
 from lance.fragment import FragmentMetadata
 
 from lookdex.catalog import tables
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.errors import CorruptData, ForeignTransaction, StorageError
 from lookdex.storage import Store
 
@@ -46,7 +46,7 @@ def overwrite(
     Raises CorruptData when a fragment was written with another schema.
     """
     check_schema(catalog, key, schema, fragments)
-    newest = tables.newest(catalog, key)
+    newest = tables.open_newest(catalog, key)
     read = newest.version if newest else 0
     return commit(catalog, key, LanceOperation.Overwrite(schema, fragments), read, run_id).version
 
@@ -128,7 +128,7 @@ def commit(
     """
     nonce = uuid.uuid4().hex
     try:
-        with reading(tables.name_of(catalog, key)):
+        with convert_errors(tables.table_name(catalog, key)):
             try:
                 done = lance.LanceDataset.commit(
                     catalog.lance_uri(key),
@@ -140,7 +140,7 @@ def commit(
                 raise foreign(key, run_id, f"version {read} is no longer its newest") from error
     except (ForeignTransaction, StorageError):
         # If only the answer of the first attempt was lost, the retry conflicts with it.
-        arrived = tables.newest(catalog, key)
+        arrived = tables.open_newest(catalog, key)
         if arrived is None or arrived.version <= read or not is_commit(arrived, nonce):
             raise
         done = arrived
@@ -152,7 +152,7 @@ def commit(
 
 def is_commit(table: lance.LanceDataset, nonce: str) -> bool:
     """Whether the commit with this nonce wrote the table's version."""
-    with reading(table.uri):
+    with convert_errors(table.uri):
         transaction = table.read_transaction(table.version)
     return transaction is not None and (transaction.transaction_properties or {}).get(COMMIT) == nonce
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from lookdex.catalog import tables
 from lookdex.catalog.integrity import DATA, READERS, DataFiles, files_key, find_files
-from lookdex.catalog.json_codec import sealed
+from lookdex.catalog.json_codec import to_sealed_json
 from lookdex.records import Release, StoredFile
 from lookdex.storage import Store
 
 log = logging.getLogger(__name__)
 
 
-def named_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
+def list_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
     """Every file that a table version uses: key in the catalogue → rows of a data file, else 0."""
     rows = {
         f"{key}/{DATA}{file.path}": fragment.physical_rows
@@ -33,7 +33,7 @@ def named_files(table: lance.LanceDataset, key: str) -> dict[str, int]:
     return {name: rows.get(name, 0) for name in sorted({*names, *rows})}
 
 
-def data_files_of(items: lance.LanceDataset, rows: np.ndarray) -> set[str]:
+def find_data_files(items: lance.LanceDataset, rows: np.ndarray) -> set[str]:
     """The data files with these rows of `items` (uint64, Lance's row ids)."""
     numbers = {int(number) for number in np.unique(rows >> np.uint64(32))}
     return {
@@ -54,7 +54,7 @@ def save_files(catalog: Store, release: Release, before: Release | None, new: Da
     known = {file.key: file for file in [*(find_files(catalog, before) or ()), *new]}
 
     def digests(table: lance.LanceDataset, key: str) -> tuple[StoredFile, ...]:
-        names = named_files(table, key)
+        names = list_files(table, key)
         missing = [name for name in names if name not in known]
         if lost := [name for name in missing if name.startswith(f"{key}/{DATA}")]:
             log.warning(
@@ -73,5 +73,5 @@ def save_files(catalog: Store, release: Release, before: Release | None, new: Da
         digests(release_tables.images, tables.IMAGES),
         DataFiles.FORMAT,
     )
-    catalog.put(files_key(release), sealed(files))
+    catalog.put(files_key(release), to_sealed_json(files))
     return files

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from lance.fragment import FragmentMetadata, write_fragments
 
 from lookdex.catalog import runs, tables
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.catalog.schemas import items_schema
 from lookdex.errors import CorruptData
 from lookdex.records import StoredFile
@@ -89,7 +89,9 @@ def write_fragment(task: FragmentTask) -> FragmentResult:
             )
             yield from table.combine_chunks().to_batches()
 
-    with reading(tables.name_of(catalog, tables.ITEMS, task.carried_from or task.version), lance_only=True):
+    with convert_errors(
+        tables.table_name(catalog, tables.ITEMS, task.carried_from or task.version), lance_only=True
+    ):
         source = pa.RecordBatchReader.from_batches(schema, batches())
         written = write_rows(catalog, tables.ITEMS, joined, source)
     return FragmentResult(
@@ -108,7 +110,7 @@ def write_rows(
         return write_fragments(
             rows, joined, schema=rows.schema, mode="append", storage_options=catalog.lance_options
         )
-    mode = "create" if tables.newest(catalog, key) is None else "overwrite"
+    mode = "create" if tables.open_newest(catalog, key) is None else "overwrite"
     return write_fragments(
         rows, catalog.lance_uri(key), schema=rows.schema, mode=mode, storage_options=catalog.lance_options
     )

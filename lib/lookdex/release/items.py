@@ -13,7 +13,7 @@ from lance.fragment import FragmentMetadata, LanceFragment
 from lookdex.catalog import runs, tables
 from lookdex.catalog.schemas import items_schema
 from lookdex.records import PlanSummary, Release, ShardReport, StoredFile
-from lookdex.release import commits, rows
+from lookdex.release import commits, row_changes
 from lookdex.release.fragments import FragmentResult, FragmentTask, row_ids, write_parquet
 from lookdex.storage import Store
 
@@ -38,7 +38,7 @@ class ItemsChange:
     rows: int
 
 
-def items_change(
+def compute_items_change(
     catalog: Store,
     live: Release | None,
     replace_all: bool,
@@ -62,16 +62,18 @@ def items_change(
     def scan(columns: list[str], fragments: list[LanceFragment] | None = None) -> pa.RecordBatchReader:
         return base.scanner(columns=columns, with_row_id=True, fragments=fragments).to_reader()
 
-    gone = rows.rows_of(replaced, scan(["image_key"]))
+    gone = row_changes.find_rows(replaced, scan(["image_key"]))
     if not schema.equals(base.schema):
         everything = np.sort(
             base.to_table(columns=[], with_row_id=True)["_rowid"].to_numpy().astype(np.uint64)
         )
         carried = np.setdiff1d(everything, gone, assume_unique=True)
         return ItemsChange(schema, None, none, carried, len(carried), shards, added + len(carried))
-    stale = rows.stale_rows(products, scan(products.column_names)) if products is not None else none
+    stale = (
+        row_changes.find_stale_rows(products, scan(products.column_names)) if products is not None else none
+    )
     stale = np.setdiff1d(stale, gone, assume_unique=True)
-    small = rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()})
+    small = row_changes.find_small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()})
     merged = none
     if small:
         fragments = [fragment for fragment in base.get_fragments() if fragment.fragment_id in small]
@@ -108,23 +110,26 @@ def fragment_tasks(
         version=live.items_version if live and change.base is not None else None,
         products=products,
     )
-    tasks = [replace(template, shards=group) for group in grouped(change.shards)]
+    tasks = [replace(template, shards=group) for group in group_shards(change.shards)]
     if len(change.carried) and live is not None:
         carried = write_parquet(catalog, f"{folder}/carried.parquet", row_ids(change.carried))
-        for start in range(0, len(change.carried), rows.FULL_FRAGMENT):
-            stop = min(start + rows.FULL_FRAGMENT, len(change.carried))
+        for start in range(0, len(change.carried), row_changes.FULL_FRAGMENT):
+            stop = min(start + row_changes.FULL_FRAGMENT, len(change.carried))
             tasks.append(
                 replace(template, carried=carried, carried_from=live.items_version, start=start, stop=stop)
             )
     return tasks
 
 
-def grouped(shards: Sequence[StoredFile]) -> Iterator[tuple[StoredFile, ...]]:
+def group_shards(shards: Sequence[StoredFile]) -> Iterator[tuple[StoredFile, ...]]:
     """Shard files in order, in groups of FULL_FRAGMENT rows or TASK_BYTES."""
     group: list[StoredFile] = []
     for shard in shards:
         group.append(shard)
-        if sum(s.rows for s in group) >= rows.FULL_FRAGMENT or sum(s.bytes for s in group) >= TASK_BYTES:
+        if (
+            sum(s.rows for s in group) >= row_changes.FULL_FRAGMENT
+            or sum(s.bytes for s in group) >= TASK_BYTES
+        ):
             yield tuple(group)
             group = []
     if group:
@@ -145,7 +150,7 @@ def commit_items(
         for text in result.fragments
     ]
     if live is None or change.base is None:
-        schema = tables.with_format(change.schema, tables.ITEMS)
+        schema = tables.add_format(change.schema, tables.ITEMS)
         return commits.overwrite(catalog, tables.ITEMS, schema, fragments, plan.run_id)
     if not fragments and not len(change.deleted):
         return live.items_version

@@ -14,7 +14,7 @@ from lookdex.catalog import runs, tables
 from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.errors import CorruptData
 from lookdex.records import Change, PlanSummary, Release, ShardReport, StoredFile
-from lookdex.release import commits, rows
+from lookdex.release import commits, row_changes
 from lookdex.release.fragments import digest_files, read_parquet, write_rows
 from lookdex.storage import Store
 
@@ -29,7 +29,7 @@ def read_outcomes(catalog: Store, plan_table: pa.Table, reports: Mapping[str, Sh
         outcomes = pa.concat_tables(
             [part.cast(IMAGES_SCHEMA) for part in parts] or [IMAGES_SCHEMA.empty_table()]
         )
-    rows.check_outcomes(plan_table, outcomes)
+    row_changes.check_outcomes(plan_table, outcomes)
     return outcomes
 
 
@@ -45,11 +45,11 @@ def commit_images(
 ) -> tuple[int, tuple[StoredFile, ...]]:
     """Commit tonight's outcomes. Returns the ledger's version and its new data files.
 
-    keep_failed, unsold: as in `rows.ledger_rows`.
+    keep_failed, unsold: as in `row_changes.ledger_rows`.
     """
-    ledger = rows.ledger_rows(outcomes, old, keep_failed, unsold)
+    ledger = row_changes.build_ledger_rows(outcomes, old, keep_failed, unsold)
     if before is None:
-        return write_whole(catalog, plan, tables.with_format(IMAGES_SCHEMA, tables.IMAGES), ledger)
+        return write_whole(catalog, plan, tables.add_format(IMAGES_SCHEMA, tables.IMAGES), ledger)
     if not plan_table.num_rows:
         return before.images_version, ()
     base = tables.open_table(catalog, tables.IMAGES, before.images_version)
@@ -57,18 +57,18 @@ def commit_images(
         return extend(catalog, plan, plan_table, base, ledger)
     planned = plan_table.select(["image_key"])
     ids = base.scanner(columns=["image_key"], with_row_id=True).to_reader()
-    deleted = rows.rows_of(planned, ids)
-    if small := rows.small_fragments({f.fragment_id: f.count_rows() for f in base.get_fragments()}):
+    deleted = row_changes.find_rows(planned, ids)
+    if small := row_changes.find_small_fragments(
+        {f.fragment_id: f.count_rows() for f in base.get_fragments()}
+    ):
         kept = base.scanner(
             fragments=[f for f in base.get_fragments() if f.fragment_id in small], with_row_id=True
         ).to_table()
         kept = kept.filter(pc.invert(pc.is_in(kept["image_key"], planned["image_key"].combine_chunks())))
         deleted = np.union1d(deleted, kept["_rowid"].to_numpy().astype(np.uint64))
-        ledger = pa.concat_tables(
-            [tables.conformed(ledger, base.schema), tables.conformed(kept, base.schema)]
-        )
+        ledger = pa.concat_tables([tables.conform(ledger, base.schema), tables.conform(kept, base.schema)])
     # Columns of the table that this version does not know are null in the new rows.
-    ledger = tables.conformed(ledger, base.schema)
+    ledger = tables.conform(ledger, base.schema)
     fragments = write_rows(catalog, tables.IMAGES, base, ledger.to_reader()) if ledger.num_rows else []
     started = commits.start_from(catalog, tables.IMAGES, before.images_version, plan.run_id)
     version = commits.update(catalog, tables.IMAGES, started, deleted, fragments, plan.run_id)
@@ -108,10 +108,10 @@ def extend(
     become nullable.
     """
     more = [field.with_nullable(True) for field in unknown_columns(base.schema)]
-    schema = tables.with_format(pa.schema([*IMAGES_SCHEMA, *more]), tables.IMAGES)
+    schema = tables.add_format(pa.schema([*IMAGES_SCHEMA, *more]), tables.IMAGES)
     rest = base.to_table()
     rest = rest.filter(pc.invert(pc.is_in(rest["image_key"], plan_table["image_key"].combine_chunks())))
-    both = pa.concat_tables([tables.conformed(rest, schema), tables.conformed(ledger, schema)])
+    both = pa.concat_tables([tables.conform(rest, schema), tables.conform(ledger, schema)])
     return write_whole(catalog, plan, schema, both)
 
 

@@ -23,10 +23,10 @@ def clear_newest(catalog: Store, key: str) -> None:
     """
     for version, file in sorted(manifests(catalog, key), reverse=True):
         try:
-            tables.newest(catalog, key)
+            tables.open_newest(catalog, key)
             return
         except CorruptData as error:
-            stored = promotion_log.stored_releases(catalog)
+            stored = promotion_log.read_releases(catalog)
             named = {versions(release)[key] for release in stored.readable}
             if version in named or stored.unreadable:
                 raise CorruptData(

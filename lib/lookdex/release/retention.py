@@ -18,7 +18,7 @@ from lance.dataset import Version
 
 from lookdex.catalog import promotion_log, runs, tables
 from lookdex.catalog.json_codec import from_json
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.errors import CorruptData, LookdexError, NewerFormat, NotFound
 from lookdex.records import LiveEntry, PlanSummary, Release
 from lookdex.release.tags import follow, is_ours, release_tag, tag_versions, versions
@@ -54,13 +54,13 @@ def clean_up(
     """
     cutoff = datetime.now(UTC) - grace
     promotion_log.current(catalog)
-    log_entries, stored = promotion_log.read_log(catalog), promotion_log.stored_releases(catalog)
+    log_entries, stored = promotion_log.read_log(catalog), promotion_log.read_releases(catalog)
     for why in stored.unreadable.values():
         log.warning("%s It is kept.", why)
     if apply:
         follow(catalog)
     tagged = foreign_versions(catalog)
-    kept = kept_releases(log_entries, stored.readable, keep_releases, cutoff, tagged or {})
+    kept = find_kept_releases(log_entries, stored.readable, keep_releases, cutoff, tagged or {})
     # If tags of other programs cannot be read, they may protect any release.
     dropped = [r for r in stored.readable if r not in kept] if tagged is not None else []
     names = {r.release_id for r in stored.readable if r not in dropped} | set(stored.unreadable)
@@ -104,7 +104,7 @@ def discard_unfinished(catalog: Store, cutoff: datetime) -> None:
         log.warning("could not look for unfinished uploads: %s", error)
 
 
-def kept_releases(
+def find_kept_releases(
     log: list[LiveEntry],
     releases: list[Release],
     keep: int,
@@ -133,7 +133,7 @@ def foreign_versions(catalog: Store) -> dict[str, set[int]] | None:
     found: dict[str, set[int]] = {}
     for key in (tables.ITEMS, tables.IMAGES):
         try:
-            table = tables.newest(catalog, key)
+            table = tables.open_newest(catalog, key)
             if table is not None:
                 tags = tag_versions(catalog, key, table)
                 found[key] = {version for name, version in tags.items() if not is_ours(name)}
@@ -152,7 +152,7 @@ def remove_versions(
     is damaged, removes nothing and warns: Lance reads all manifests to know which files are still used.
     """
     try:
-        with reading(tables.name_of(catalog, key)):
+        with convert_errors(tables.table_name(catalog, key)):
             table = tables.open_table(catalog, key)
             tags = table.tags.list()
             old = old_versions(table, tags, needed, {release_tag(name) for name in kept}, cutoff)
@@ -181,11 +181,11 @@ def old_versions(
     return tuple(
         entry["version"]
         for entry in table.versions()
-        if entry["version"] not in keep and _written(entry) < cutoff
+        if entry["version"] not in keep and _written_at(entry) < cutoff
     )
 
 
-def _written(version: Version) -> datetime:
+def _written_at(version: Version) -> datetime:
     time = version["timestamp"]
     assert isinstance(time, datetime)  # Lance declares an int as well
     return time.astimezone(UTC)

@@ -11,7 +11,7 @@ import logging
 import lance
 
 from lookdex.catalog import promotion_log, tables
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.errors import CorruptData, ReleaseNotFound
 from lookdex.records import Release
 from lookdex.storage import Store
@@ -37,7 +37,7 @@ def tag_key(key: str, name: str) -> str:
     return f"{key}/_refs/tags/{name}.json"
 
 
-def damaged_tags(catalog: Store, key: str, table: lance.LanceDataset) -> list[str]:
+def find_damaged_tags(catalog: Store, key: str, table: lance.LanceDataset) -> list[str]:
     """The unreadable tags of a table. One is enough to make Lance list none."""
     folder = f"{key}/_refs/tags/"
     names = [listed.key.removeprefix(folder).removesuffix(".json") for listed in catalog.list(folder)]
@@ -46,15 +46,15 @@ def damaged_tags(catalog: Store, key: str, table: lance.LanceDataset) -> list[st
 
 def is_whole(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> bool:
     try:
-        version_of(catalog, key, table, name)
+        find_version(catalog, key, table, name)
     except CorruptData:
         return False
     return True
 
 
-def version_of(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> int | None:
+def find_version(catalog: Store, key: str, table: lance.LanceDataset, name: str) -> int | None:
     """The version of a tag; None when there is no such tag. Raises CorruptData when its file is damaged."""
-    with reading(f"{catalog.uri}/{tag_key(key, name)}", "The next night rewrites it."):
+    with convert_errors(f"{catalog.uri}/{tag_key(key, name)}", "The next night rewrites it."):
         try:
             return int(table.tags.get_version(name))
         except ValueError as error:
@@ -66,10 +66,10 @@ def version_of(catalog: Store, key: str, table: lance.LanceDataset, name: str) -
 def tag_versions(catalog: Store, key: str, table: lance.LanceDataset) -> dict[str, int]:
     """The tags of a table (name → version). Raises CorruptData with the name of the damaged file."""
     try:
-        with reading(tables.name_of(catalog, key)):
+        with convert_errors(tables.table_name(catalog, key)):
             return {name: tag["version"] for name, tag in table.tags.list().items()}
     except CorruptData as error:
-        files = ", ".join(tag_key(key, name) for name in damaged_tags(catalog, key, table))
+        files = ", ".join(tag_key(key, name) for name in find_damaged_tags(catalog, key, table))
         raise CorruptData(
             f"{catalog.uri}: {files or key}: the tag is damaged, so Lance lists none of the table's tags. Create it "
             "again with LanceDB, or remove the file."
@@ -92,14 +92,14 @@ def set_tag(catalog: Store, release: Release, name: str | None = None) -> list[s
 def point(catalog: Store, key: str, table: lance.LanceDataset, name: str, version: int) -> bool:
     """Point a tag at a version; False when it already points there."""
     try:
-        present = version_of(catalog, key, table, name)
+        present = find_version(catalog, key, table, name)
     except CorruptData as error:
         log.warning("the tag %s of %s is rewritten: %s", name, key, error)
         catalog.delete(tag_key(key, name))
         present = None
     if present == version:
         return False
-    with reading(f"{catalog.uri}/{tag_key(key, name)}"):
+    with convert_errors(f"{catalog.uri}/{tag_key(key, name)}"):
         if present is None:
             try:
                 table.tags.create(name, version)
@@ -134,7 +134,7 @@ def rewrite_damaged(catalog: Store, release: Release) -> list[str]:
     moved = []
     for key, version in versions(release).items():
         table = tables.open_table(catalog, key, version)
-        for name in damaged_tags(catalog, key, table):
+        for name in find_damaged_tags(catalog, key, table):
             if not is_ours(name):
                 log.warning(
                     "%s/%s is damaged: create it again, or remove it", catalog.uri, tag_key(key, name)

@@ -41,4 +41,4 @@ def count_described_products(reader: ReleaseReader) -> int | None:
     """Count the products that the products file describes; None if the release keeps no product column."""
     if not reader.product_columns:
         return None
-    return len(tables.described_products(reader.store, reader.release))
+    return len(tables.read_described_products(reader.store, reader.release))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookdex.catalog.sql import listed
+from lookdex.catalog.sql import quote_list
 from lookdex.records import Role, Scope
 from lookdex.report import vectors
 from lookdex.report.duplicates import sample_predicate
@@ -71,7 +71,8 @@ def probe(reader: ReleaseReader, picked: Sequence[str]) -> list[Probe]:
     table = reader.tables.items
     total = table.count_rows(MAIN)
     share = reader.limits.probes / max(total, 1)
-    where = f"{MAIN} AND ({sample_predicate('item_id', share)}{f' OR item_id IN ({listed(picked)})' if picked else ''})"
+    also = f" OR item_id IN ({quote_list(picked)})" if picked else ""
+    where = f"{MAIN} AND ({sample_predicate('item_id', share)}{also})"
     found = list(vectors.batches(table, where))
     if not found:
         return []

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 
 from lookdex.catalog import integrity, promotion_log, tables
-from lookdex.catalog.lance_errors import reading
-from lookdex.catalog.sql import listed
+from lookdex.catalog.lance_errors import convert_errors
+from lookdex.catalog.sql import quote_list
 from lookdex.catalog.tables import Tables
 from lookdex.records import Release
 from lookdex.report.records import Limits
@@ -47,7 +47,7 @@ class ReleaseReader:
         found: dict[str, Row] = {}
         names = list(dict.fromkeys(("item_id", *columns)))
         for start in range(0, len(wanted), _ID_BATCH):
-            ids = listed(wanted[start : start + _ID_BATCH])
+            ids = quote_list(wanted[start : start + _ID_BATCH])
             table = self.tables.items.to_table(columns=names, filter=f"item_id IN ({ids})")
             found |= {row["item_id"]: row for row in table.to_pylist()}
         return found
@@ -80,13 +80,13 @@ def open_reader(uri: str, release_id: str | None, limits: Limits) -> Iterator[Re
         release = promotion_log.require_live_release(store)
     else:
         release = promotion_log.load_release(store, release_id)
-    integrity.require(store, release, integrity.all_but_data)
+    integrity.require(store, release, integrity.is_not_data_file)
     opened = tables.open_tables(store, release)
     live = promotion_log.current(store)
     is_live = live is not None and live.release_id == release.release_id
     queries = tables.sql_blocks(tables.sql_text("report/queries.sql"))
     with (
-        reading(f"release {release.release_id} in {store.uri}", lance_only=True),
+        convert_errors(f"release {release.release_id} in {store.uri}", lance_only=True),
         tempfile.TemporaryDirectory(prefix="lookdex-report-") as spill,
         tables.connect(opened) as connection,
     ):

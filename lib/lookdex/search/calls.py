@@ -10,7 +10,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_type_hints
 
 from pydantic import Field
 
-from lookdex.catalog.json_codec import reread
+from lookdex.catalog.json_codec import validate
 from lookdex.errors import BadQuery
 from lookdex.records import Release
 from lookdex.records.ranges import Count, PositiveSeconds
@@ -95,7 +95,7 @@ def release_of(release: object) -> str | Release | None:
     """Check a release: an id or a record. Raises BadQuery."""
     if isinstance(release, Release):
         try:
-            return reread(release)
+            return validate(release)
         except Exception as error:  # its fields may hold anything
             raise BadQuery(f"release: {error}: give the id of a release, or its unchanged record") from error
     if release is not None and not isinstance(release, str):

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from lookdex.catalog import runs
 from lookdex.errors import MassChange, ShardsMissing, TaskFailed
-from lookdex.index.job import IndexOptions
+from lookdex.index.task import IndexOptions
 from lookdex.pipeline import spark
 from lookdex.pipeline.spark import jvm
 from lookdex.records import Status
@@ -141,13 +141,13 @@ def test_run_that_loses_too_many_photos_is_cancelled(
 ) -> None:
     """The driver adds up the photos lost by each shard, and cancels the job."""
     monkeypatch.setattr("lookdex.pipeline.spark.watch.POLL_SECONDS", 0.1)
-    monkeypatch.setattr("lookdex.index.budget.MIN_JUDGED", 4)
+    monkeypatch.setattr("lookdex.index.loss_limit.MIN_JUDGED", 4)
     catalog = open_store(tmp_path / "catalog")
     for number in range(6):
         source.put(f"p{number:05d}/a.png", b"\x89PNG and no more")
     slow = fakes.recipe(detector="python:tests.fakes:slow_detector")
     summary = plan(source, catalog, shard_images=2, recipe=slow)
-    options = IndexOptions(device="slow", most_lost=3)
+    options = IndexOptions(device="slow", max_lost=3)
     with pytest.raises(
         MassChange, match=r"was stopped: [456] of \d+ photos seen so far \(31 are planned\)"
     ) as stopped:
@@ -164,7 +164,7 @@ NIGHT = """
 import sys
 from lookdex.catalog import runs
 from lookdex.pipeline import spark
-from lookdex.index.job import IndexOptions
+from lookdex.index.task import IndexOptions
 from lookdex.storage import open_store
 catalog = open_store(sys.argv[1])
 summary = runs.load_plan(catalog, "night")

@@ -22,7 +22,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookdex.config import NightSettings
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.search import schema
 from lookdex.service.http.problems import PREFIX, ProblemKind
 from lookdex.service.http.tokens import new_token
@@ -412,7 +412,7 @@ def test_pages_sorting_and_facets(service: Service) -> None:
 
 def test_search_with_the_shipped_models(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "shop"))
-    publish(store, "night-1", stock(products=20), recipe=recipe_of(NightSettings()), dim=256)
+    publish(store, "night-1", stock(products=20), recipe=make_recipe(NightSettings()), dim=256)
     outfit = [make_product(1, n, name) for n, name in enumerate(("top", "pants", "shoes"))]
     photo = encode(np.asarray(render_look(outfit, 1).image), "JPEG")
     with start(str(tmp_path / "shop"), tmp_path, "--engine", "openvino") as service:

@@ -17,7 +17,7 @@ import pytest
 
 from lookdex.config import NightSettings, ServiceSettings
 from lookdex.errors import ConfigError, ReleaseNotFound
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.support.catalogs import publish, recipe_with_digests, stock
@@ -83,7 +83,7 @@ def test_ctrl_c_exits_quietly(shop: str, tmp_path: Path) -> None:
 
 def test_loading_errors_are_one_line(tmp_path: Path) -> None:
     publish(
-        open_store(str(tmp_path)), "night-1", stock(products=2), recipe=recipe_of(NightSettings()), dim=256
+        open_store(str(tmp_path)), "night-1", stock(products=2), recipe=make_recipe(NightSettings()), dim=256
     )
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", str(tmp_path), "--port", "0"]
     ended = subprocess.run([*command, "--device", "cuda:99"], capture_output=True, text=True, timeout=90)

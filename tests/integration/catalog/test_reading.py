@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lookdex.catalog import tables
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.errors import (
     AccessDenied,
     BadQuery,
@@ -70,7 +70,10 @@ def test_lance_errors_are_converted(
         lance_only and not from_lance
     ):  # around a whole stage, only errors that are evidently Lance's are converted
         expected = type(error)
-    with pytest.raises(expected) as caught, reading("tables/items.lance, version 7,", lance_only=lance_only):
+    with (
+        pytest.raises(expected) as caught,
+        convert_errors("tables/items.lance, version 7,", lance_only=lance_only),
+    ):
         raise error
     if isinstance(caught.value, LookdexError):
         assert "tables/items.lance, version 7," in str(caught.value)
@@ -80,7 +83,7 @@ def test_lance_errors_are_converted(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), BadQuery("no"), TypeError("a bug")])
 def test_other_errors_pass_unchanged(error: BaseException) -> None:
-    with pytest.raises(type(error)), reading("a table"):
+    with pytest.raises(type(error)), convert_errors("a table"):
         raise error
 
 
@@ -93,9 +96,9 @@ def test_damaged_tables_raise_corrupt_data(tmp_path: Path, name: str) -> None:
         for listed in store.list(f"{key}/{name}/"):
             store.put(listed.key, store.get(listed.key)[: listed.bytes // 2])
     with pytest.raises(CorruptData, match=r"images\.lance"):
-        tables.ledger(store, release)
+        tables.read_ledger(store, release)
     # Only counts come from it, so a run that repairs the table can be planned.
-    assert len(tables.described_products(store, replace(release, product_columns=("label",)))) == 0
+    assert len(tables.read_described_products(store, replace(release, product_columns=("label",)))) == 0
 
 
 # ── the time of a read ───────────────────────────────────────────────────────────────────────────────────────

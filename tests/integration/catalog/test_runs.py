@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lookdex.catalog import promotion_log, runs
 from lookdex.catalog.schemas import PLAN_SCHEMA
 from lookdex.errors import CorruptData, PlanNotFound
-from lookdex.index import job
+from lookdex.index import task
 from lookdex.records import Change, ImageRef, PlanSummary, Recipe, ShardReport, StoredFile
 from lookdex.storage import Store, open_store
 
@@ -73,10 +73,10 @@ def test_shard_of_a_plan_is_read(store: Store) -> None:
 def test_plan_is_fetched_once_per_process(tmp_path: Path) -> None:
     catalog = str(tmp_path)
     saved = runs.save_plan(open_store(catalog), TABLE.slice(0, 3), SUMMARY)
-    assert job.plan_bytes(catalog, saved.plan) == runs.read_stored(open_store(catalog), saved.plan)
-    before = job.store_at(catalog).requests
-    job.plan_bytes(catalog, saved.plan)
-    assert job.store_at(catalog).requests == before
+    assert task.read_plan(catalog, saved.plan) == runs.read_stored(open_store(catalog), saved.plan)
+    before = task.open_cached_store(catalog).requests
+    task.read_plan(catalog, saved.plan)
+    assert task.open_cached_store(catalog).requests == before
 
 
 def test_plan_is_not_overwritten(store: Store) -> None:

@@ -15,7 +15,7 @@ from lookdex.catalog import json_codec, promotion_log
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.pipeline import thresholds
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.records import IndexParameters, Recipe, Release, Threshold, Thresholds, Trust
 from lookdex.storage import open_store
 from lookdex.taxonomy.categories import CATEGORIES
@@ -46,10 +46,10 @@ def test_categories_without_a_threshold_use_the_common_one() -> None:
 
 def test_thresholds_of_the_settings_come_before_the_live_ones() -> None:
     given, kept = measured(0.5), measured(0.6)
-    assert thresholds.chosen(given, release(kept), RECIPE) == given
-    assert thresholds.chosen(None, release(kept), RECIPE) == kept
-    assert thresholds.chosen(None, None, RECIPE) is None
-    assert thresholds.chosen(None, release(None), RECIPE) is None
+    assert thresholds.choose(given, release(kept), RECIPE) == given
+    assert thresholds.choose(None, release(kept), RECIPE) == kept
+    assert thresholds.choose(None, None, RECIPE) is None
+    assert thresholds.choose(None, release(None), RECIPE) is None
 
 
 @pytest.mark.parametrize("change", [{"embedder_digest": "newer"}, {"detector_digest": "newer"}])
@@ -57,20 +57,20 @@ def test_thresholds_of_other_models_are_dropped(
     change: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     newer = recipe(**change)
-    assert thresholds.chosen(None, release(measured()), newer) is None
+    assert thresholds.choose(None, release(measured()), newer) is None
     with caplog.at_level(logging.WARNING):
-        assert thresholds.chosen(measured(), None, newer) is None
+        assert thresholds.choose(measured(), None, newer) is None
     assert "not with tonight's models" in caplog.text
     assert "lookdex evaluate end-to-end --thresholds" in caplog.text
 
 
 def test_settings_that_change_no_model_keep_the_thresholds() -> None:
-    assert thresholds.chosen(None, release(measured()), recipe(max_objects=3)) == measured()
+    assert thresholds.choose(None, release(measured()), recipe(max_objects=3)) == measured()
 
 
 def test_shipped_models_have_thresholds() -> None:
-    tiny = recipe_of(NightSettings())
-    found = thresholds.chosen(None, None, tiny)
+    tiny = make_recipe(NightSettings())
+    found = thresholds.choose(None, None, tiny)
     assert found is not None, (
         "the detector is another: lookdex evaluate detection --images … --coco street.json "
         "--trust lib/lookdex/models/tiny/thresholds.json, on the street photos of lookdex_tiny.splits"
@@ -78,16 +78,16 @@ def test_shipped_models_have_thresholds() -> None:
     assert found.format == thresholds.FORMAT
     assert set(found.by_category) <= set(CATEGORIES)
     assert found.trust is not None
-    assert thresholds.shipped(replace(tiny, embedder_digest="another")) == found  # with any embedder
-    assert thresholds.shipped(replace(tiny, detector_digest="another")) is None
+    assert thresholds.load_shipped(replace(tiny, embedder_digest="another")) == found  # with any embedder
+    assert thresholds.load_shipped(replace(tiny, detector_digest="another")) is None
     assert found.similarity("top") is None  # each shop measures its own thresholds of good matches
-    assert thresholds.chosen(measured(recipe=tiny), None, tiny) == measured(recipe=tiny)
+    assert thresholds.choose(measured(recipe=tiny), None, tiny) == measured(recipe=tiny)
 
 
 def test_sample_thresholds_fit_the_shipped_models() -> None:
     file = Path(lookdex_sample.__file__).with_name("thresholds.json")
     found = thresholds.load(str(file))
-    assert found.fits(recipe_of(NightSettings())), (
+    assert found.fits(make_recipe(NightSettings())), (
         "the models are others: lookdex sample --out S --products 1000 --looks 400; lookdex reindex … ; "
         f"lookdex evaluate end-to-end --catalog C --queries S/truth.parquet --thresholds {file}"
     )

@@ -21,7 +21,7 @@ from lookdex.errors import ModelMismatch, ModelNotFound, ModelNotTrusted
 from lookdex.models import digests
 from lookdex.models.embed import open_model
 from lookdex.models.trust import TrustedModels
-from lookdex.records import Recipe, digest_of
+from lookdex.records import Recipe, hash_json
 from lookdex.service import create_app
 from lookdex.storage import open_store
 from tests.fakes import FakeDetector, FakeEmbedder, recipe
@@ -75,7 +75,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trap:
 def recipe_naming(trap: Trap, model: str, name: str) -> Recipe:
     """A recipe of the fakes with another detector or embedder, and the digest that an attacker would give it."""
     source = (trap.folder / "trapped_models.py").read_bytes()
-    digest = digest_of((name, hashlib.sha256(source).hexdigest()))
+    digest = hash_json((name, hashlib.sha256(source).hexdigest()))
     changes: dict[str, Any] = {model: name, f"{model}_digest": digest}
     return replace(recipe_with_digests(), **changes)
 

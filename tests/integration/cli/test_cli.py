@@ -23,11 +23,11 @@ from lookdex.catalog.tables import duckdb_connection
 from lookdex.cli import main
 from lookdex.config import NightSettings
 from lookdex.errors import MassChange
-from lookdex.index import budget
+from lookdex.index import loss_limit
 from lookdex.index.indexed import Indexed, check_rejected
 from lookdex.pipeline.index import check_device
 from lookdex.pipeline.night import Night, stage_seconds
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex.records import Reason, Status, Threshold, Thresholds
 from lookdex.storage import open_store
 from tests.support import nights, photos
@@ -495,7 +495,7 @@ def test_run_that_rejects_too_many_photos_stops(bad: int, good: int, share: floa
         bad + good, 0, {Status.REJECTED: bad, Status.INDEXED: good}, {Reason.CORRUPT: bad}, 0, 0, 0
     )
     check_rejected(indexed, share, allow=True)
-    if bad + good >= budget.MIN_JUDGED and bad > share * (bad + good):
+    if bad + good >= loss_limit.MIN_JUDGED and bad > share * (bad + good):
         with pytest.raises(MassChange, match=f"{bad:,} of {bad + good:,}"):
             check_rejected(indexed, share, allow=False)
     else:
@@ -519,9 +519,9 @@ def test_spark_jobs_have_the_options_of_their_verbs() -> None:
 
 def test_recipe_follows_the_settings() -> None:
     base = NightSettings(detector=FAKES[1], embedder=FAKES[3])
-    assert recipe_of(base) == recipe_of(replace(base, batch=3, device="cuda", shard_images=5))
+    assert make_recipe(base) == make_recipe(replace(base, batch=3, device="cuda", shard_images=5))
     for change in (replace(base, min_score=0.9), replace(base, crop_margin=0.5), replace(base, max_pixels=5)):
-        assert recipe_of(change).digest != recipe_of(base).digest
+        assert make_recipe(change).digest != make_recipe(base).digest
 
 
 def test_run_stopped_by_sigterm_leaves_nothing_behind_and_is_resumed(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from click.testing import Result
 
 from lookdex.catalog import runs, tables
 from lookdex.errors import ShardsMissing, Unavailable
-from lookdex.index import job
+from lookdex.index import task
 from lookdex.index.analyse import Tools
-from lookdex.index.job import IndexOptions
+from lookdex.index.task import IndexOptions
 from lookdex.pipeline import spark
 from lookdex.records import Reason, Release, Shard, Status
 from lookdex.storage import Store, open_store
@@ -66,14 +66,14 @@ class FailingSource:
 @pytest.fixture
 def outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outage:
     """Outages of tmp_path/photos; there is none until `down` is set. Tasks run in this process."""
-    outage, open_normally = Outage(), job.store_at
+    outage, open_normally = Outage(), task.open_cached_store
 
     def store_at(uri: str, *more: Any) -> Store:
         store = open_normally(uri, *more)
         # FailingSource forwards all but one method.
         return cast(Store, FailingSource(store, outage)) if uri.endswith("/photos") else store
 
-    monkeypatch.setattr(job, "store_at", store_at)
+    monkeypatch.setattr(task, "store_at", store_at)
     monkeypatch.setattr(spark, "session", lambda *_, **__: None)
     return outage
 
@@ -129,7 +129,7 @@ def same_rows(shop: Shop, release: Release, clean: Release) -> bool:
     ours, theirs = open_store(shop.catalog), open_store(f"{shop.folder}/clean")
     clock = ["first_seen", "indexed_at"]
     ledgers = [
-        tables.ledger(store, published).drop(clock).sort_by("image_key")
+        tables.read_ledger(store, published).drop(clock).sort_by("image_key")
         for store, published in ((ours, release), (theirs, clean))
     ]
     items_equal: bool = item_table(ours, release).equals(item_table(theirs, clean))

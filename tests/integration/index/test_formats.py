@@ -17,7 +17,7 @@ import pytest
 
 from lookdex.catalog import promotion_log, tables
 from lookdex.catalog.integrity import load_files
-from lookdex.catalog.json_codec import from_json, sealed, to_json
+from lookdex.catalog.json_codec import from_json, to_json, to_sealed_json
 from lookdex.catalog.schemas import IMAGES_SCHEMA
 from lookdex.errors import CorruptData, NewerFormat
 from lookdex.records import LiveEntry, Release
@@ -116,7 +116,7 @@ def test_ledger_with_other_columns_is_read_and_extended(
 ) -> None:
     store, answers = unpack(PAST[-1], tmp_path)
     rewrite_ledger(store, column)
-    before = tables.ledger(store, live(store))
+    before = tables.read_ledger(store, live(store))
     assert before.schema == IMAGES_SCHEMA
     assert before["indexed_at"].null_count == (0 if column else before.num_rows)
     release = third_night(store, maker)
@@ -129,7 +129,7 @@ def test_ledger_with_other_columns_is_read_and_extended(
         assert rows["p0065/a.jpg"][column] is None
     else:
         assert rows["p0030/a.jpg"]["indexed_at"] is None
-    assert tables.ledger(store, release).num_rows == len(rows) == sum(release.images.values())
+    assert tables.read_ledger(store, release).num_rows == len(rows) == sum(release.images.values())
     assert maker.answers(store, "night2") == answers["night2"]
     # A further night builds on it.
     nights.publish(store, "night4", nights.photos(66)[20:], recipe=fakes.recipe())
@@ -138,7 +138,7 @@ def test_ledger_with_other_columns_is_read_and_extended(
 
 def test_stored_records_have_a_format_and_a_checksum() -> None:
     entry = live_entry()
-    data = sealed(entry)
+    data = to_sealed_json(entry)
     content = json.loads(data)
     assert content["format"] == 1
     assert from_json(LiveEntry, data) == entry
@@ -149,7 +149,7 @@ def test_stored_records_have_a_format_and_a_checksum() -> None:
 
 def test_flipped_bit_in_a_record_is_detected() -> None:
     entry = live_entry()
-    data = sealed(entry)
+    data = to_sealed_json(entry)
     for bit in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -167,7 +167,7 @@ def test_table_of_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     first = nights.publish(store, "n1", nights.photos(2))
     opened = tables.open_tables(store, first)
-    assert [tables.format_of(table.schema) for table in opened] == [1, 1]
+    assert [tables.read_format(table.schema) for table in opened] == [1, 1]
     assert all(table.schema.metadata == {b"lookdex.format": b"1"} for table in opened)
     later = opened.items.to_table().replace_schema_metadata({"lookdex.format": "2"})
     lance.write_dataset(later, store.lance_uri(tables.ITEMS), mode="overwrite")

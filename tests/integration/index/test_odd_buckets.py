@@ -22,8 +22,8 @@ from lookdex.errors import (
     TooLarge,
     Unavailable,
 )
-from lookdex.index.budget import MIN_JUDGED
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, fetch
+from lookdex.index.loss_limit import MIN_JUDGED
 from lookdex.index.supply import Supply
 from lookdex.planning.listing import list_source
 from lookdex.records import ImageRef, Reason, Skip, Status
@@ -139,7 +139,7 @@ def test_archived_photos_and_other_files_do_not_count_as_lost(odd: OddS3) -> Non
     fill(odd, 1)
     (ref,) = refs_of(odd.store())
     for reason, counts in ((Reason.ARCHIVED, False), (Reason.NO_PICTURE, False), (Reason.CORRUPT, True)):
-        supply = Supply([ref] * 100, most_lost=10)
+        supply = Supply([ref] * 100, max_lost=10)
         for _ in range(MIN_JUDGED):
             supply.record(Bad(ref, Status.FAILED, reason, Cost()))
         assert supply.spent is counts

@@ -22,7 +22,7 @@ from lookdex.catalog import runs
 from lookdex.catalog.schemas import IMAGES_SCHEMA, items_schema
 from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, StorageError, Unavailable
 from lookdex.imaging import codec, container
-from lookdex.index.analyse import Tools, in_batches
+from lookdex.index.analyse import Tools, split_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
 from lookdex.models.pixels import split_batch
 from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
@@ -151,7 +151,7 @@ def test_crops_are_jpegs_of_the_size_in_the_recipe(tools: Tools, source: Store) 
 
 
 def test_size_of_row_groups_is_bounded(tools: Tools, source: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookdex.index.rows.GROUP_BYTES", 20_000)
+    monkeypatch.setattr("lookdex.index.shard_writer.GROUP_BYTES", 20_000)
     fill(source, 40)
     report = index_shard(whole(source), tools)
     file = pq.ParquetFile(pa.BufferReader(tools.catalog.get(report.objects.key)))
@@ -406,7 +406,7 @@ def test_batches_are_bounded_and_keep_the_order_of_photos(areas: list[int], size
         else Bad(ref, Status.REJECTED, Reason.CORRUPT, cost, str(n))
         for n, area in enumerate(areas)
     ]
-    batches = list(in_batches(iter(photos), size, pixels))
+    batches = list(split_batches(iter(photos), size, pixels))
     assert [p.content_hash for batch in batches for p in batch] == [str(n) for n in range(len(areas))]
     for batch in batches:
         good = [p.area for p in batch if isinstance(p, Photo)]

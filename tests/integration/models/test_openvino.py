@@ -14,11 +14,11 @@ from lookdex.errors import ConfigError
 from lookdex.models import openvino
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.loading import Engine, Loader
-from lookdex.pipeline.recipe import recipe_of
+from lookdex.pipeline.recipe import make_recipe
 from lookdex_sample import make_product, render_look, render_product
 from tests.fakes import FakeDetector, recipe
 
-RECIPE = recipe_of(NightSettings())
+RECIPE = make_recipe(NightSettings())
 TORCH, OPENVINO = Loader(Engine.TORCH), Loader(Engine.OPENVINO, threads=2)
 
 

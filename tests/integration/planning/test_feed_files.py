@@ -32,7 +32,7 @@ def load(tmp_path: Path) -> Load:
     def read(name: str, data: bytes | str, **settings: Any) -> products.Products:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-        found = products.configured(NightSettings(products=str(tmp_path / name), **settings))
+        found = products.load_configured(NightSettings(products=str(tmp_path / name), **settings))
         assert found is not None
         return found
 

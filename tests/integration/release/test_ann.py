@@ -67,10 +67,10 @@ def test_parameters_depend_on_the_number_of_rows(count: int) -> None:
 def test_recall_is_good_and_all_rows_are_indexed(indexed: tuple[lance.LanceDataset, IndexParameters]) -> None:
     items, parameters = indexed
     assert parameters.kind == "IVF_SQ"
-    assert set(ann.unindexed_rows(items).values()) == {0}
+    assert set(ann.count_unindexed_rows(items).values()) == {0}
     scalar = {f"{name}_idx" for name in ann.SCALAR_INDEXES if name in items.schema.names}
-    assert set(ann.unindexed_rows(items)) == {"vector_idx", *scalar}
-    for lane in ann.recalls(items, parameters):
+    assert set(ann.count_unindexed_rows(items)) == {"vector_idx", *scalar}
+    for lane in ann.measure_recalls(items, parameters):
         assert lane.recall >= 0.95
         assert lane.queries == ann.SAMPLE
 
@@ -80,7 +80,7 @@ def test_recall_of_a_coarse_index_is_low(tmp_path: Path) -> None:
     coarse: dict[str, Any] = {"num_partitions": 4, "num_sub_vectors": 2, "num_bits": 4}  # one byte per vector
     items = items.create_index("vector", "IVF_PQ", name=tables.VECTOR_INDEX, metric="cosine", **coarse)
     poor = IndexParameters(kind="IVF_PQ", partitions=4, nprobes=1, refine=1)
-    assert min(lane.recall for lane in ann.recalls(items, poor)) < 0.8
+    assert min(lane.recall for lane in ann.measure_recalls(items, poor)) < 0.8
     assert ann.tune(items, poor).nprobes == 4
 
 
@@ -89,7 +89,9 @@ def test_tuning_finds_the_fewest_partitions_with_good_recall(
     indexed: tuple[lance.LanceDataset, IndexParameters], monkeypatch: pytest.MonkeyPatch, needed: int
 ) -> None:
     items, parameters = indexed
-    monkeypatch.setattr(ann, "recall", lambda items, tried, truth: 1.0 if tried.nprobes >= needed else 0.9)
+    monkeypatch.setattr(
+        ann, "measure_recall", lambda items, tried, truth: 1.0 if tried.nprobes >= needed else 0.9
+    )
     found = ann.tune(items, replace(parameters, partitions=64, nprobes=4)).nprobes
     if needed <= 64:
         assert max(4, needed) <= found <= max(4, needed) + found // ann.TUNED_TO + 1
@@ -99,7 +101,7 @@ def test_tuning_finds_the_fewest_partitions_with_good_recall(
 
 def test_recall_of_an_exact_scan_is_one(indexed: tuple[lance.LanceDataset, IndexParameters]) -> None:
     items, _ = indexed
-    assert {lane.recall for lane in ann.recalls(items, IndexParameters(kind="exact"))} == {1.0}
+    assert {lane.recall for lane in ann.measure_recalls(items, IndexParameters(kind="exact"))} == {1.0}
 
 
 def test_lancedb_uses_the_index(
@@ -135,9 +137,9 @@ def test_new_rows_are_added_to_the_index(copy: lance.LanceDataset) -> None:
     before = ann.choose(ROWS, DIM)
     for night in range(3):
         items = lance.write_dataset(rows(50, 10 + night), copy.uri, mode="append")
-        assert ann.unindexed_rows(items)["vector_idx"] == 50
+        assert ann.count_unindexed_rows(items)["vector_idx"] == 50
         parameters = ann.update_index(items, before, 50)
-        assert set(ann.unindexed_rows(items).values()) == {0}
+        assert set(ann.count_unindexed_rows(items).values()) == {0}
         assert items.stats.index_stats("vector_idx")["num_indices"] == night + 2
         assert parameters.partitions == before.partitions
     for night in range(3, ann.MAX_SEGMENTS + 1):
@@ -154,13 +156,13 @@ def test_many_new_rows_retrain_the_index(copy: lance.LanceDataset) -> None:
     parameters = ann.update_index(items, ann.choose(ROWS, DIM), 30_000)
     assert parameters.partitions == ann.choose(ROWS + 30_000, DIM).partitions
     assert items.stats.index_stats("vector_idx")["num_indices"] == 1
-    assert set(ann.unindexed_rows(items).values()) == {0}
+    assert set(ann.count_unindexed_rows(items).values()) == {0}
 
 
 def test_index_is_dropped_when_the_table_shrinks(copy: lance.LanceDataset) -> None:
     copy.delete("scope = 'image'")
     assert ann.update_index(copy, ann.choose(ROWS, DIM), 0).kind == "exact"
-    assert ann.unindexed_rows(copy) == {}
+    assert ann.count_unindexed_rows(copy) == {}
 
 
 def test_index_stays_complete_over_nights(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_index_stays_complete_over_nights(tmp_path: Path) -> None:
     assert first.index.kind == "IVF_SQ"
     second = nights.build(store, nights.index_night(store, "n2", [*source[30:], nights.Photo("new.jpg")]))
     opened = tables.open_tables(store, second)
-    assert set(ann.unindexed_rows(opened.items).values()) == {0}
+    assert set(ann.count_unindexed_rows(opened.items).values()) == {0}
     second = audit_release(store, second)
     details = {check.name: check.detail for check in second.audit}
     detail = r"objects (0\.9[5-9]\d|1\.000) \(100 queries\), photos (0\.9[5-9]\d|1\.000) \(100 queries\)"

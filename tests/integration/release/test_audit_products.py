@@ -198,7 +198,7 @@ class TestCommits:
     ) -> None:
         with pytest.raises(CorruptData, match=rf"items\.lance/data/.*\.lance .*{message}"):
             build(store, stock(price=pa.array([1.0, 2.0])), stock(**columns))
-        assert tables.newest(store, tables.ITEMS) is None
+        assert tables.open_newest(store, tables.ITEMS) is None
 
     def test_wrong_schema_of_an_existing_table(self, store: Store) -> None:
         """The task writes another schema than that of the live table."""

@@ -27,7 +27,7 @@ from lookdex.errors import (
     ShardsMissing,
 )
 from lookdex.records import Change, Reason, Release, Scope, Status
-from lookdex.release import commits, rows
+from lookdex.release import commits, row_changes
 from lookdex.release.audit import audit_release
 from lookdex.release.build import build_release
 from lookdex.release.candidates import candidate_key, load_candidate
@@ -51,7 +51,7 @@ def ids(store: Store, release: Release) -> list[str]:
 
 
 def ledger_row(store: Store, release: Release, key: str) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = tables.ledger(store, release).to_pylist()
+    rows: list[dict[str, Any]] = tables.read_ledger(store, release).to_pylist()
     (found,) = [row for row in rows if row["image_key"] == key]
     return found
 
@@ -130,7 +130,7 @@ def test_repeated_build_returns_the_same_candidate(store: Store) -> None:
     rebuilt = nights.build(store, night)
     assert rebuilt.items_version > once.items_version
     assert nights.item_table(store, rebuilt).equals(nights.item_table(store, once))
-    assert tables.ledger(store, rebuilt).num_rows == tables.ledger(store, once).num_rows == 4
+    assert tables.read_ledger(store, rebuilt).num_rows == tables.read_ledger(store, once).num_rows == 4
 
 
 class Dying(FolderStore):
@@ -353,7 +353,7 @@ class TestProducts:
         full = nights.publish(once, "n1", source, products=stock)
         assert nights.item_table(several, release).equals(nights.item_table(once, full))
         ledgers = [
-            tables.ledger(store, published).select(["image_key", "product_ids", "status", "items"])
+            tables.read_ledger(store, published).select(["image_key", "product_ids", "status", "items"])
             for store, published in ((several, release), (once, full))
         ]
         assert ledgers[0].sort_by("image_key").equals(ledgers[1].sort_by("image_key"))
@@ -439,12 +439,12 @@ class TestNewVectorSpace:
 
 
 def test_small_fragments_are_merged(store: Store) -> None:
-    for number in range(1, rows.MAX_SMALL + 3):
+    for number in range(1, row_changes.MAX_SMALL + 3):
         release = nights.build(store, nights.index_night(store, f"n{number}", nights.photos(number)))
         promote(store, promotion_log.save_release(store, release).release_id)
         opened = tables.open_tables(store, release)
-        assert max(len(table.get_fragments()) for table in opened) <= rows.MAX_SMALL + 1
-    assert ids(store, release) == expected_ids(nights.photos(rows.MAX_SMALL + 2))
+        assert max(len(table.get_fragments()) for table in opened) <= row_changes.MAX_SMALL + 1
+    assert ids(store, release) == expected_ids(nights.photos(row_changes.MAX_SMALL + 2))
     assert len(opened.items.get_fragments()) < 5
 
 

@@ -18,7 +18,7 @@ from lookdex.errors import PlanNotFound, ReleaseNotFound, RolledBack, StorageErr
 from lookdex.records import Change, IndexParameters, LiveEntry, PlanSummary, Reason, Release, StoredFile
 from lookdex.release import candidates
 from lookdex.release.audit import audit_release
-from lookdex.release.candidates import finished, release_of_run, undone
+from lookdex.release.candidates import explain_finished, find_release_of_run, find_rollback
 from lookdex.release.promote import promote, resume, rollback
 from lookdex.storage import Store, open_store
 from tests.support import nights
@@ -86,9 +86,9 @@ class Shop:
     def promote(self, run: str) -> None:
         """Publish what the run built if it is audited, as `lookdex promote` does."""
         try:
-            if finished(self.store, run):
+            if explain_finished(self.store, run):
                 return
-            release_id = release_of_run(self.store, run)
+            release_id = find_release_of_run(self.store, run)
         except (PlanNotFound, ReleaseNotFound, RolledBack):
             return
         assert self.runs[promotion_log.load_release(self.store, release_id).created_at] == run
@@ -152,7 +152,7 @@ def test_a_run_is_finished_only_by_its_own_release(
         published = [entry for entry in log if shop.run_of(entry.release_id) == name]
         now_live = bool(published) and published[-1] == log[-1]
         try:
-            message = finished(shop.store, name)
+            message = explain_finished(shop.store, name)
         except RolledBack:
             assert published
             assert not now_live
@@ -191,7 +191,7 @@ def entries(*log: tuple[str, str]) -> list[LiveEntry]:
 def test_a_release_is_undone_by_a_rollback_to_another(
     log: list[tuple[str, str]], rolled_back: list[str]
 ) -> None:
-    assert [name for name in "1234" if undone(entries(*log), name)] == rolled_back
+    assert [name for name in "1234" if find_rollback(entries(*log), name)] == rolled_back
 
 
 def test_a_run_is_not_finished_by_the_release_of_a_run_with_a_similar_id(store: Store) -> None:
@@ -200,35 +200,35 @@ def test_a_run_is_not_finished_by_the_release_of_a_run_with_a_similar_id(store: 
     live = promotion_log.current(store)
     assert live is not None
     assert live.release_id == "sale-1"
-    assert finished(store, "sale") == "release sale-1 is live already: nothing to do"
+    assert explain_finished(store, "sale") == "release sale-1 is live already: nothing to do"
     with pytest.raises(PlanNotFound, match="lookdex plan"):
-        finished(store, "sale-1")
+        explain_finished(store, "sale-1")
     night = nights.index_night(store, "sale-1", nights.photos(4))
-    assert finished(store, "sale-1") == ""
+    assert explain_finished(store, "sale-1") == ""
     candidate = nights.build(store, night)
     assert (candidate.run_id, candidate.release_id) == ("sale-1", "sale-1-2")
     promote(store, audit_release(store, candidate).release_id)
-    assert finished(store, "sale-1").startswith("release sale-1-2 is live already")
-    assert "sale-1-2 has followed it: nothing to do" in finished(store, "sale")
+    assert explain_finished(store, "sale-1").startswith("release sale-1-2 is live already")
+    assert "sale-1-2 has followed it: nothing to do" in explain_finished(store, "sale")
 
 
 def test_a_run_that_is_planned_again_is_not_finished_by_its_earlier_release(store: Store) -> None:
     nights.publish(store, "n1", nights.photos(2))
-    assert finished(store, "n1") == "release n1 is live already: nothing to do"
+    assert explain_finished(store, "n1") == "release n1 is live already: nothing to do"
     nights.index_night(store, "n1", nights.photos(2))
-    assert finished(store, "n1") == "nothing changed since the live release: nothing to do"
+    assert explain_finished(store, "n1") == "nothing changed since the live release: nothing to do"
     nights.publish(store, "n2", nights.photos(3))
     night = nights.index_night(store, "n2", nights.photos(4))
-    assert finished(store, "n2") == ""
+    assert explain_finished(store, "n2") == ""
     with pytest.raises(ReleaseNotFound, match="lookdex build"):
-        release_of_run(store, "n2")
+        find_release_of_run(store, "n2")
     candidate = nights.build(store, night)
     with pytest.raises(
         ReleaseNotFound, match=r"n2-2 of the run n2 has not passed.*lookdex audit --run-id n2"
     ):
-        release_of_run(store, "n2")
+        find_release_of_run(store, "n2")
     audit_release(store, candidate)
-    assert release_of_run(store, "n2") == "n2-2"
+    assert find_release_of_run(store, "n2") == "n2-2"
 
 
 def test_the_error_of_a_rolled_back_run_says_how_to_go_on(store: Store) -> None:
@@ -236,13 +236,13 @@ def test_the_error_of_a_rolled_back_run_says_how_to_go_on(store: Store) -> None:
     nights.publish(store, "n2", nights.photos(3))
     rollback(store, note="odd boxes")
     for _ in ("held", "resumed"):
-        for check in (finished, candidates.check_run_not_undone):
+        for check in (explain_finished, candidates.check_run_not_undone):
             with pytest.raises(RolledBack, match=r"odd boxes.*`lookdex rollback --to n2`.*without --run-id"):
                 check(store, "n2")
-        assert finished(store, "n1") == "release n1 is live already: nothing to do"
+        assert explain_finished(store, "n1") == "release n1 is live already: nothing to do"
         resume(store)
     rollback(store, to="n2")
-    assert finished(store, "n2") == "release n2 is live already: nothing to do"
+    assert explain_finished(store, "n2") == "release n2 is live already: nothing to do"
 
 
 def test_a_candidate_is_built_again_when_shards_or_products_changed(store: Store) -> None:
@@ -272,10 +272,10 @@ def test_a_candidate_of_an_older_version_is_built_again_before_audit_and_promoti
     with pytest.raises(ReleaseNotFound, match="lookdex build --run-id n2"):
         candidates.load_candidate(store, night.plan)
     with pytest.raises(ReleaseNotFound, match="lookdex build --run-id n2"):
-        release_of_run(store, "n2")
-    assert finished(store, "n2") == ""
+        find_release_of_run(store, "n2")
+    assert explain_finished(store, "n2") == ""
     again = audit_release(store, nights.build(store, night))
-    assert release_of_run(store, "n2") == again.release_id == "n2-1"
+    assert find_release_of_run(store, "n2") == again.release_id == "n2-1"
 
 
 def test_a_second_build_with_the_id_of_a_release_is_refused(store: Store) -> None:

@@ -243,7 +243,7 @@ def values(kind: pa.DataType) -> st.SearchStrategy[Any]:
     if kind == pa.string():
         return st.sampled_from([*TEXTS, "nothing"])
     known = list(VALUES[kind])
-    return st.sampled_from([*known, *ODD_NUMBERS] if column_types.kind_of(kind) == "number" else known)
+    return st.sampled_from([*known, *ODD_NUMBERS] if column_types.describe_type(kind) == "number" else known)
 
 
 def in_type(value: Any, kind: pa.DataType) -> Any:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookdex.planning.assortment import column_changes, only_listed
-from lookdex.planning.plan import make_plan
+from lookdex.planning.assortment import compare_columns, drop_unlisted
+from lookdex.planning.diff import make_plan
 from lookdex.records import Change, ColumnChange, Reason, Status, Unlisted
 from tests.unit.planning.test_plan import RECIPE, Photo, apply, changes_of, ledger, linked, shops
 
@@ -34,7 +34,7 @@ def test_photos_of_unlisted_products_are_left_out_and_counted() -> None:
     }
     live = {key: photos[key] for key in ("loose", "sold", "both", "leaves")}
     live["gone"] = Photo(product_ids=("w",))  # gone from the source, so not counted here
-    found = only_listed(linked(photos), ids("p", "unshown"), ledger(live))
+    found = drop_unlisted(linked(photos), ids("p", "unshown"), ledger(live))
     assert products_of(found.photos) == {"both": ["p"], "loose": [], "sold": ["p"]}
     assert found.photos.schema == linked({}).schema
     assert found.leaving == Unlisted(2, 1, ("x", "y"))
@@ -43,13 +43,13 @@ def test_photos_of_unlisted_products_are_left_out_and_counted() -> None:
 
 def test_on_the_first_night_no_photo_leaves() -> None:
     photos = {"sold": Photo(product_ids=("p",)), "unlisted": Photo(product_ids=("x", "y"))}
-    first = only_listed(linked(photos), ids("p"), None)
+    first = drop_unlisted(linked(photos), ids("p"), None)
     assert (first.leaving, first.left_out) == (Unlisted(), Unlisted(2, 1, ("x", "y")))
 
 
 def test_at_most_five_unlisted_products_are_named() -> None:
     photos = {f"{n}": Photo(product_ids=(f"p{n}",)) for n in range(9)}
-    leaving = only_listed(linked(photos), ids(), ledger(photos)).leaving
+    leaving = drop_unlisted(linked(photos), ids(), ledger(photos)).leaving
     assert leaving == Unlisted(9, 9, ("p0", "p1", "p2", "p3", "p4"))
 
 
@@ -58,7 +58,7 @@ def test_at_most_five_unlisted_products_are_named() -> None:
 def test_the_photos_of_a_plan_have_listed_products_only(
     photos: dict[str, Photo], live: dict[str, Photo], listed: set[str]
 ) -> None:
-    found = only_listed(linked(photos), ids(*listed), ledger(live))
+    found = drop_unlisted(linked(photos), ids(*listed), ledger(live))
     expected = {
         key: sorted(listed & set(photo.product_ids))
         for key, photo in photos.items()
@@ -84,13 +84,13 @@ def test_after_every_night_the_ledger_has_listed_products_only(
     """Whatever the limit and the outcome of the photos. Without a limit it equals the ledger of a full run."""
     before = None
     for photos, listed, limit in nights:
-        sold = only_listed(linked(photos), ids(*listed), before).photos
+        sold = drop_unlisted(linked(photos), ids(*listed), before).photos
         plan = make_plan(sold, before, RECIPE, limit=limit, sold=ids(*listed))
         after = apply(plan, before, status)
         assert {p for products in after["product_ids"].to_pylist() for p in products} <= listed
         assert plan.changes[Change.NEW] <= (limit if limit is not None else len(photos))
         if limit is None:
-            full = make_plan(only_listed(linked(photos), ids(*listed), None).photos, None, RECIPE)
+            full = make_plan(drop_unlisted(linked(photos), ids(*listed), None).photos, None, RECIPE)
             assert products_of(after) == products_of(apply(full, None))
         before = after
 
@@ -100,7 +100,7 @@ def test_a_photo_that_loses_one_of_its_products_is_planned_despite_the_limit(
     limit: int, planned: set[str]
 ) -> None:
     live = {"a": Photo(product_ids=("p",), recipe="older"), "z": Photo(product_ids=("p", "x"))}
-    sold = only_listed(linked(live), ids("p"), ledger(live)).photos
+    sold = drop_unlisted(linked(live), ids("p"), ledger(live)).photos
     plan = make_plan(sold, ledger(live), RECIPE, limit=limit, sold=ids("p"))
     assert set(changes_of(plan)) == planned
     assert plan.postponed == 2 - len(planned)
@@ -112,7 +112,7 @@ def test_an_archived_photo_is_retried_when_one_of_its_products_is_unlisted(
 ) -> None:
     """The fetch fails again, and then the rows of the unlisted product go."""
     live = {"a": Photo(product_ids=("p", "x"), status=Status.FAILED, reason=Reason.ARCHIVED)}
-    sold = only_listed(linked(live), ids(*listed), ledger(live)).photos
+    sold = drop_unlisted(linked(live), ids(*listed), ledger(live)).photos
     plan = make_plan(sold, ledger(live), RECIPE, archived=pa.array(["a"]), sold=ids(*listed))
     assert plan.changes[change] == 1
 
@@ -134,4 +134,4 @@ def test_changed_column_types_are_described_in_plain_words(
     title = ("title", pa.string())
     before = pa.schema([title, *([("it", live)] if live else [])])
     after = pa.schema([("product_id", pa.string()), title, *([("it", planned)] if planned else [])])
-    assert column_changes(before, after) == ((ColumnChange("it", *types),) if types else ())
+    assert compare_columns(before, after) == ((ColumnChange("it", *types),) if types else ())

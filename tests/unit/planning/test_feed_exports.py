@@ -41,7 +41,7 @@ class Loader:
             products_encoding=products_encoding,
             products_types=products_types,
         )
-        found = products.configured(settings)
+        found = products.load_configured(settings)
         assert found is not None
         return found.table
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from lookdex.errors import MassChange
+from lookdex.planning.diff import Losses, check_mass_change
 from lookdex.planning.feed.ids import CaseOnly
-from lookdex.planning.plan import Losses, check_mass_change
 from lookdex.records import Unlisted
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 from lookdex.errors import ConfigError
-from lookdex.planning.plan import ARCHIVE_NIGHTS, Plan, lost_products, make_plan
+from lookdex.planning.diff import ARCHIVE_NIGHTS, Plan, count_lost_products, make_plan
 from lookdex.records import Change, Reason, Skip, SkippedKeys, Status
 
 RECIPE = "0123456789abcdef"
@@ -299,7 +299,7 @@ def test_products_that_lose_their_row_of_the_products_file_are_counted(
         for product in before[key].product_ids
         if product in described and product not in still
     }
-    counted = lost_products(
+    counted = count_lost_products(
         linked(now), ledger(before), *(pa.array(sorted(ids), pa.string()) for ids in (described, known))
     )
     assert counted == len(lost)

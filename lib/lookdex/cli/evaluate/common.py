@@ -76,10 +76,10 @@ def folder(path: Path) -> Path:
 
 def recipe_for(settings: NightSettings, models: str | None) -> Recipe:
     """The recipe with the models of --models and the settings."""
-    from lookdex.pipeline.recipe import recipe_of
+    from lookdex.pipeline.recipe import make_recipe
 
     detector, embedder = pair(models, settings)
-    return recipe_of(replace(settings, detector=detector, embedder=embedder))
+    return make_recipe(replace(settings, detector=detector, embedder=embedder))
 
 
 def pair(models: str | None, settings: NightSettings) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from lookdex.catalog.sql import quoted
+from lookdex.catalog.sql import quote
 from lookdex.evaluate.figures import mistakes
 from lookdex.evaluate.lanes import Lane, Outcome
 from lookdex.evaluate.work import read
@@ -56,7 +56,7 @@ def _row(outcome: Outcome, catalog: Catalog) -> mistakes.MistakeRow:
     )
     matches = catalog.search(pixels, k=SHOWN, box=box).objects[0].matches
     right_matches = (
-        catalog.search(pixels, k=1, box=box, where=f"product_id = {quoted(query_object.product_id)}")
+        catalog.search(pixels, k=1, box=box, where=f"product_id = {quote(query_object.product_id)}")
         .objects[0]
         .matches
     )

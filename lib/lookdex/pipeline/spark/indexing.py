@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from lookdex import errors
 from lookdex.catalog import json_codec, runs
 from lookdex.errors import LookdexError, StorageError, TaskFailed
-from lookdex.index.job import IndexOptions, IndexTask, store_at
 from lookdex.index.run import run_task
+from lookdex.index.task import IndexOptions, IndexTask, open_cached_store
 from lookdex.pipeline.spark.tasks import map_json
 from lookdex.pipeline.spark.watch import IndexRun, OnProgress, Watch, shards_missing, totals
 from lookdex.records import PlanSummary, ShardFailure, ShardReport
@@ -47,7 +47,7 @@ def index_run(
 
     Raises:
         ShardsMissing: shards failed for good. Finished shards are kept: run the stage again.
-        MassChange: more photos were rejected or failed than `options.most_lost`.
+        MassChange: more photos were rejected or failed than `options.max_lost`.
         ConfigError: a worker lacks a model or a device.
     """
     shard_ids = runs.shard_ids(runs.load_plan_table(catalog, plan))
@@ -170,7 +170,7 @@ def index_payload(text: str) -> str:
         if not permanent:
             raise TaskFailed(f"shard {task.shard_id}: {type(error).__name__}: {error}") from error
         failure = ShardFailure(task.shard_id, type(error).__name__, str(error))
-        runs.save_failure(store_at(task.catalog), task.plan.run_id, task.job, failure)
+        runs.save_failure(open_cached_store(task.catalog), task.plan.run_id, task.job, failure)
         return json_codec.to_json(TaskResult(failure=failure)).decode()
 
 

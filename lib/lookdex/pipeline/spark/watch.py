@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from lookdex import errors
 from lookdex.catalog import runs
 from lookdex.errors import ConfigError, LookdexError, MassChange, ShardsMissing
-from lookdex.index import budget
-from lookdex.index.job import IndexOptions
+from lookdex.index import loss_limit
+from lookdex.index.task import IndexOptions
 from lookdex.records import NO_LOSS, PlanSummary, Reason, ShardFailure, ShardReport, Status
 from lookdex.storage import Store
 
@@ -122,7 +122,7 @@ class Watch:
 
     def _judge(self, pending: Collection[str]) -> None:
         """Set the error if too many photos are lost. Pending shards do not count: their failures are being retried."""
-        most = self._run.options.most_lost
+        most = self._run.options.max_lost
         if most is None or self._error is not None:
             return
         judged = [report for shard, report in self._reports.items() if shard not in pending]
@@ -132,10 +132,10 @@ class Watch:
         untried = reasons.pop(Reason.NOT_TRIED, 0)
         seen = totals(judged)[0] - untried
         lost = sum(n for reason, n in reasons.items() if reason not in NO_LOSS)
-        if untried or (seen >= budget.MIN_JUDGED and lost > most):
+        if untried or (seen >= loss_limit.MIN_JUDGED and lost > most):
             examples = [example for report in judged for example in report.examples]
             planned = self._run.plan.planned
-            summary = budget.in_words(lost, seen, planned, reasons, examples)
+            summary = loss_limit.describe_losses(lost, seen, planned, reasons, examples)
             self._error = MassChange(
                 f"run {self._run.plan.run_id} was stopped: {summary}. A night of {planned:,} photos may lose "
                 f"{most:,}, and stops early when the source no longer answers. Check the source, then run the "

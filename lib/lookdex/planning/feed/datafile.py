@@ -18,12 +18,12 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookdex.catalog.column_types import Unfit, example_of, fit, kind_of
+from lookdex.catalog.column_types import UnfitError, describe_type, find_example, fit
 from lookdex.errors import ConfigError, NotAFile, NotFound
 from lookdex.planning.feed.csvfile import read_csv
 from lookdex.planning.feed.encodings import decode
 from lookdex.planning.feed.jsonlines import json_lines
-from lookdex.planning.feed.typed import TYPES, as_type, typed
+from lookdex.planning.feed.typed import TYPES, as_type, infer_type
 from lookdex.runtime.wording import pluralize
 from lookdex.storage import Store, open_store
 
@@ -127,7 +127,7 @@ def read_file(uri: str, ids: Sequence[str], reading: Reading) -> DataFile:
         return _finish(raw, found, uri, ids, reading, text=partitions)
     packed = data.startswith(b"\x1f\x8b")
     if packed:
-        data = _unpacked(data, uri)
+        data = _unpack(data, uri)
     suffixes = [one.lower() for one in PurePosixPath(name).suffixes if one.lower() not in (".gz", ".gzip")]
     kind = _kind(suffixes[-1] if suffixes else "", data, uri)
     if kind == "Parquet":
@@ -170,7 +170,7 @@ def _kind(suffix: str, data: bytes, uri: str) -> str:
     return "CSV"  # `read_csv` checks that its first line names the ids
 
 
-def _unpacked(data: bytes, uri: str) -> bytes:
+def _unpack(data: bytes, uri: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
@@ -226,12 +226,12 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
             table = table.append_column(column, pa.array([text] * table.num_rows, pa.string()))
             partitions[column] = None
         tables.append(table)
-    table = _joined(tables, parts, uri)
+    table = _join(tables, parts, uri)
     found = Found(f"folder of {pluralize(len(parts), 'Parquet file')}", table.num_rows)
     return table, found, list(partitions)
 
 
-def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
+def _join(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
     """Join tables. A column that a table lacks is null there; its types in all tables must be of one family."""
     kinds: dict[str, tuple[str, str]] = {}
     for table, part in zip(tables, parts, strict=True):
@@ -246,12 +246,12 @@ def _joined(tables: list[pa.Table], parts: list[str], uri: str) -> pa.Table:
                     "same type in all files"
                 )
     try:
-        return pa.concat_tables(map(_settled, tables), promote_options="permissive")
+        return pa.concat_tables(map(_settle, tables), promote_options="permissive")
     except pa.ArrowException as error:
         raise ConfigError(f"{uri}: its files cannot be joined into one table: {error}") from error
 
 
-def _settled(table: pa.Table) -> pa.Table:
+def _settle(table: pa.Table) -> pa.Table:
     """Convert the columns with `column_types.fit`, so that units, zones and encodings do not prevent a join.
 
     Columns that do not fit stay as they are; `_finish` refuses them.
@@ -259,7 +259,7 @@ def _settled(table: pa.Table) -> pa.Table:
     columns = []
     for chunks in table.columns:
         values = _one_array(chunks)
-        with suppress(Unfit):
+        with suppress(UnfitError):
             values = values if pa.types.is_null(values.type) else fit(values)
         columns.append(values)
     return pa.table(columns, table.column_names)
@@ -277,7 +277,7 @@ def _family(kind: pa.DataType) -> str:
         return "floating-point numbers"
     if pa.types.is_timestamp(kind):
         return "times with a zone" if kind.tz else "times without a zone"
-    return kind_of(kind)
+    return describe_type(kind)
 
 
 def _finish(
@@ -310,10 +310,10 @@ def _finish(
             if name in ids:
                 columns[name] = fit(_id_text(values))
             elif name.lower() in wishes:
-                columns[name] = fit(_as_wished(values, wishes[name.lower()], comma))
+                columns[name] = fit(_cast(values, wishes[name.lower()], comma))
             else:
-                columns[name] = fit(typed(values, comma) if written in text else values)
-        except Unfit as unfit:
+                columns[name] = fit(infer_type(values, comma) if written in text else values)
+        except UnfitError as unfit:
             example = f", e.g. {unfit.example}" if unfit.example else ""
             why = f"the column {name!r} {unfit.why}{example}: {unfit.remedy}"
             if name in ids or name.lower() in wishes:
@@ -334,7 +334,7 @@ def _one_array(chunks: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(chunks.chunks) if chunks.num_chunks else pa.array([], chunks.type)
 
 
-def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
+def _cast(values: pa.Array, wish: str, comma: bool) -> pa.Array:
     fitted = fit(values)
     if pa.types.is_string(fitted.type):
         return as_type(fitted, wish, comma)
@@ -346,8 +346,10 @@ def _as_wished(values: pa.Array, wish: str, comma: bool) -> pa.Array:
     expected = {"number": "number", "date": "date", "datetime": "date-time", "boolean": "true or false"}.get(
         wish
     )
-    if kind_of(fitted.type) != expected:
-        raise Unfit(f"holds {kind_of(fitted.type)}, not {wish}", "leave it out of --products-types")
+    if describe_type(fitted.type) != expected:
+        raise UnfitError(
+            f"holds {describe_type(fitted.type)}, not {wish}", "leave it out of --products-types"
+        )
     return fitted
 
 
@@ -359,6 +361,6 @@ def _id_text(values: pa.Array) -> pa.Array:
         return fitted
     if pa.types.is_int64(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
         return fitted.cast(pa.string())
-    raise Unfit(
-        f"holds {values.type}, but ids are text or whole numbers", "write it as text", example_of(values)
+    raise UnfitError(
+        f"holds {values.type}, but ids are text or whole numbers", "write it as text", find_example(values)
     )

@@ -127,7 +127,7 @@ def _strict(data: bytes, uri: str, encoding: str, flag: str) -> str:
         wrong = data[error.start : error.start + 1].hex()
         remedy = f"Save it as UTF-8, or name its encoding with {flag}" if flag else "Save it as UTF-8"
         raise ConfigError(
-            f"{uri} is not valid {encoding}: line {_line_of(data, error.start)} has an invalid byte 0x{wrong}. "
+            f"{uri} is not valid {encoding}: line {_find_line(data, error.start)} has an invalid byte 0x{wrong}. "
             f"{remedy}"
         ) from error
 
@@ -139,12 +139,13 @@ def _check_no_broken_utf8(data: bytes, uri: str, error: UnicodeDecodeError, reme
     others = len(text) - len(text.encode("ascii", "ignore"))
     if others - broken > broken:
         raise ConfigError(
-            f"{uri} is UTF-8 except in {pluralize(broken, 'place')}, first in line {_line_of(data, error.start)}. Save "
+            f"{uri} is UTF-8 except in {pluralize(broken, 'place')}, first in line {_find_line(data, error.start)}. "
+            "Save "
             f"it again as UTF-8, {remedy}"
         )
 
 
-def _line_of(data: bytes, offset: int) -> int:
+def _find_line(data: bytes, offset: int) -> int:
     return data.count(b"\n", 0, offset) + 1
 
 

@@ -46,12 +46,12 @@ def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
     return table.set_column(table.column_names.index(column), column, values)
 
 
-def shown(ids: pa.Array | pa.ChunkedArray | list[str], most: int = EXAMPLES) -> str:
+def quote_ids(ids: pa.Array | pa.ChunkedArray | list[str], most: int = EXAMPLES) -> str:
     """The first few ids, quoted so that whitespace is visible."""
     return ", ".join(map(repr, ids[:most] if isinstance(ids, list) else ids.slice(0, most).to_pylist()))
 
 
-def case_only(photos: pa.Array, file: pa.Array) -> CaseOnly:
+def find_case_only(photos: pa.Array, file: pa.Array) -> CaseOnly:
     """Ids of photos that match ids of the file only in lower case. Both arrays: unique ids."""
     with duckdb.connect() as database:
         database.register("photos", pa.table({"id": photos}))

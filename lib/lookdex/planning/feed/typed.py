@@ -24,7 +24,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lookdex.catalog.column_types import DATE_TIME, INSTANT, MOST_DIGITS, Unfit
+from lookdex.catalog.column_types import DATE_TIME, INSTANT, MOST_DIGITS, UnfitError
 
 # The types that a setting may give a column.
 TYPES = ("text", "number", "date", "datetime", "boolean")
@@ -44,7 +44,7 @@ _DATE_TIME = f"{_DATE[:-1]}{_SECONDS}$"
 _INSTANT = f"{_DATE[:-1]}{_SECONDS}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$"
 
 
-def typed(text: pa.Array, comma: bool = False) -> pa.Array:
+def infer_type(text: pa.Array, comma: bool = False) -> pa.Array:
     """Convert strings to the type that all of them fit, else return them unchanged. comma: 1,5 may be a number."""
     values = pc.utf8_trim_whitespace(text)
     given = values.drop_null()
@@ -93,19 +93,23 @@ def as_type(text: pa.Array, wish: str, comma: bool = False) -> pa.Array:
     pattern = next((one for one in patterns[wish] if _all(given, one)), patterns[wish][0])
     if not _all(given, pattern):
         odd = given.filter(pc.invert(pc.match_substring_regex(given, pattern)))[0].as_py()
-        raise Unfit(f"holds a value that is not a {wish}", "correct it, or let the column be text", repr(odd))
+        raise UnfitError(
+            f"holds a value that is not a {wish}", "correct it, or let the column be text", repr(odd)
+        )
     if wish == "boolean":
         return _flags(values)
     try:
         if wish == "number":
             number = _number(values)
             if number is None:
-                raise Unfit(f"holds a number of more than {MOST_DIGITS} digits", "let the column be text")
+                raise UnfitError(
+                    f"holds a number of more than {MOST_DIGITS} digits", "let the column be text"
+                )
             return number
         kinds = {_DATE: pa.date32(), _DATE_TIME: DATE_TIME, _INSTANT: INSTANT}
         return _in_range(values.cast(kinds[pattern]))
     except pa.ArrowInvalid as error:
-        raise Unfit(
+        raise UnfitError(
             f"holds a value that is not a {wish} ({error})", "correct it, or let it be text"
         ) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lookdex.catalog.sql import listed
+from lookdex.catalog.sql import quote_list
 from lookdex.records import Scope
 from lookdex.search.answer.kinds import Other
 from lookdex.search.answer.lanes import FoundObject, Match
@@ -97,7 +97,7 @@ def photos(
     wholes = _proposed(release, outfit, options.look_photos, where)
     if not wholes:
         return ()
-    ids = release.rows.ids(f"image_key IN ({listed(wholes)})")
+    ids = release.rows.ids(f"image_key IN ({quote_list(wholes)})")
     rows, vectors = release.rows.rows(ids), release.rows.vectors(ids)
     worn: dict[str, list[int]] = defaultdict(list)
     for i in release.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
@@ -132,7 +132,7 @@ def _proposed(release: OpenRelease, outfit: Outfit, wanted: int, where: str | No
             sums[key] += max(similarity, 0.0)
     if not sums:
         return {}
-    known = release.rows.ids(f"image_key IN ({listed(sums)}) AND {fits}")
+    known = release.rows.ids(f"image_key IN ({quote_list(sums)}) AND {fits}")
     photo = {row.image_key: i for i, row in release.rows.rows(known).items()}
     best = sorted(photo, key=lambda key: (-sums[key], key))[: PROPOSED * wanted]
     return {key: photo[key] for key in best}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lookdex.catalog.sql import composed, listed, quoted
+from lookdex.catalog.sql import normalize_nfc, quote, quote_list
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Swatch, Thresholds
@@ -170,7 +170,7 @@ def of_text(text: str) -> QuestionLane:
 
 def of_product(release: OpenRelease, options: Options) -> QuestionLane:
     """More like a product, by all rows that show it in its photos. Raises ProductNotFound."""
-    product = composed(options.product or "")
+    product = normalize_nfc(options.product or "")
     ids, scope = _rows_of_product(release, product)
     rows, vectors = release.rows.rows(ids), release.rows.vectors(ids)
     first = rows[ids[0]]
@@ -190,9 +190,9 @@ def of_product(release: OpenRelease, options: Options) -> QuestionLane:
 
 def of_worn(release: OpenRelease, options: Options) -> list[QuestionLane]:
     """What is worn with a product in its own photos: for each label the object with the best score."""
-    product = composed(options.product or "")
+    product = normalize_nfc(options.product or "")
     own, _ = _rows_of_product(release, product)
-    photos = listed(sorted({row.image_key for row in release.rows.rows(own).values()}))
+    photos = quote_list(sorted({row.image_key for row in release.rows.rows(own).values()}))
     ids = release.rows.ids(f"scope = '{Scope.OBJECT}' AND role = '{Role.OTHER}' AND image_key IN ({photos})")
     rows, vectors, scores = release.rows.rows(ids), release.rows.vectors(ids), release.rows.scores(ids)
     best: dict[str, int] = {}
@@ -350,7 +350,7 @@ def _jpeg(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None
 
 def _rows_of_product(release: OpenRelease, product: str) -> tuple[list[int], Scope]:
     """The product's rows and their scope: objects, or whole photos where it has no objects."""
-    own = f"product_id = {quoted(product)}"
+    own = f"product_id = {quote(product)}"
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := release.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
             return sorted(ids), scope

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookdex.catalog.sql import quoted
+from lookdex.catalog.sql import quote
 from lookdex.records import Role, Scope, Swatch
 from lookdex.runtime import deadline
 from lookdex.runtime.stopwatch import Stopwatch
@@ -175,7 +175,7 @@ def tiers_of(lane: LaneQuery) -> list[Tier]:
 def _rows(release: OpenRelease, lane: LaneQuery, where: str | None) -> str:
     sql = release.rows_of(lane.scope, lane.role)
     if lane.excluded_product is not None:
-        sql += f" AND (product_id IS NULL OR product_id <> {quoted(lane.excluded_product)})"
+        sql += f" AND (product_id IS NULL OR product_id <> {quote(lane.excluded_product)})"
     return sql if where is None else f"{sql} AND {where}"
 
 
@@ -209,7 +209,7 @@ class _Reader:
 
     def _rows_of(self, tier: Tier) -> str:
         # The tier comes first, so that the caller's filter is applied to its few rows only.
-        rows = self._rows if tier.tint is None else f"colour = {quoted(tier.tint)} AND {self._rows}"
+        rows = self._rows if tier.tint is None else f"colour = {quote(tier.tint)} AND {self._rows}"
         return rows if tier.within is None else f"{self._release.within(tier.within)} AND {rows}"
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.catalog import tables
-from lookdex.catalog.column_types import held
+from lookdex.catalog.column_types import describe
 from lookdex.catalog.lance_errors import names_file
-from lookdex.catalog.sql import listed, quoted
+from lookdex.catalog.sql import quote, quote_list
 from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.records import Release, Role, Scope
 from lookdex.runtime.daemons import DaemonPool
@@ -90,8 +90,8 @@ class OpenRelease:
     def within(self, category: str) -> str:
         """SQL of the rows of a category, by their product's category or by their label."""
         raws = [raw for raw, known in self._categories.items() if known == category]
-        by_label = f"label = {quoted(category)}"
-        return f"({by_label} OR {CATEGORY} IN ({listed(raws)}))" if raws else by_label
+        by_label = f"label = {quote(category)}"
+        return f"({by_label} OR {CATEGORY} IN ({quote_list(raws)}))" if raws else by_label
 
     def hold(self) -> None:
         """Load into memory what questions need of all rows, so that none waits for it."""
@@ -215,7 +215,7 @@ class OpenRelease:
 
     def crops(self, item_ids: Iterable[str]) -> dict[str, bytes]:
         """The stored crops (JPEG) by item id, of the items that the release has."""
-        wanted = listed(item_ids)
+        wanted = quote_list(item_ids)
         if not wanted:
             return {}
         table = self.items.to_table(columns=["item_id", "crop"], filter=f"item_id IN ({wanted})")
@@ -246,7 +246,7 @@ def open_release(
     watch = watch or StoreWatch()
     verified = watch.read(verify)
     dataset = watch.read(lambda: tables.open_items(store, release))
-    name = f"release {release.release_id}: {tables.name_of(store, tables.ITEMS, release.items_version)}"
+    name = f"release {release.release_id}: {tables.table_name(store, tables.ITEMS, release.items_version)}"
     items = ReadTable(dataset, name, verified, read_seconds, watch)
     main = f"scope = '{Scope.OBJECT}' AND role = '{Role.MAIN}'"
     has_main = items.to_table(columns=["item_id"], filter=main, limit=1).num_rows > 0
@@ -288,7 +288,7 @@ def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexErr
     if "Invalid user input" not in text and "Cast error" not in text:
         return error
     named = [name for name in named_columns(sql) if name in schema.names]
-    kinds = "; ".join(f"{name} holds {held(schema.field(name).type)}" for name in named)
+    kinds = "; ".join(f"{name} holds {describe(schema.field(name).type)}" for name in named)
     if not kinds:
         return BadQuery(
             "the filter cannot be applied: it has no column, or compares values of different types"

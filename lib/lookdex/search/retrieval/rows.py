@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.catalog.schemas import PALETTE
-from lookdex.catalog.sql import quoted
+from lookdex.catalog.sql import quote
 from lookdex.records import Box, Swatch
 from lookdex.search.retrieval.grouping import Hit
 from lookdex.taxonomy.categories import normalise
@@ -193,7 +193,7 @@ class Rows:
         if not pattern or not named:
             return False
         if self._held is None:
-            matches = " OR ".join(f"regexp_like(`{name}`, {quoted(pattern)}, 'i')" for name in named)
+            matches = " OR ".join(f"regexp_like(`{name}`, {quote(pattern)}, 'i')" for name in named)
             return bool(self.ids(matches, limit=1))
         return any(_any_match(self._held.table[name], pattern) for name in named)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from lookdex.catalog.lance_errors import reading
+from lookdex.catalog.lance_errors import convert_errors
 from lookdex.errors import TooSlow
 from lookdex.runtime import deadline
 from lookdex.runtime.forks import Owner
@@ -86,7 +86,7 @@ class ReadTable:
         left = deadline.seconds_left()
         own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
         limit = own if left is None else min(own, left)
-        with reading(self._name):
+        with convert_errors(self._name):
             try:
                 return self._watch.read(work, None if limit == math.inf else limit, self._ended, kind)
             except Late:

@@ -59,7 +59,7 @@ class Verified:
 
     def check_first(self) -> None:
         """Verify what must be intact before the table is opened. Raises CorruptData, Unavailable, AccessDenied."""
-        if found := integrity.changed(self._store, self._first):
+        if found := integrity.find_damage(self._store, self._first):
             self._record(found[0])
             self.check()
 
@@ -95,7 +95,7 @@ class Verified:
         name = self._release.release_id
         self._damage = (
             f"release {name} is damaged: {self._store.uri}/{damage.key}: {damage.why}. No query is answered from "
-            f"it. {integrity.remedy(self._store, damage.key, name)}"
+            f"it. {integrity.describe_remedy(self._store, damage.key, name)}"
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from lookdex.catalog.column_types import kind_of as in_words
+from lookdex.catalog.column_types import describe_type as in_words
 from lookdex.search.retrieval.filters.kinds import ValueKind, kind_of
 from lookdex.search.retrieval.filters.parser import RESERVED
 

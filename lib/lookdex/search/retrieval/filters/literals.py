@@ -7,7 +7,7 @@ from datetime import date, datetime
 import numpy as np
 import pyarrow as pa
 
-from lookdex.catalog.sql import quoted
+from lookdex.catalog.sql import quote
 from lookdex.errors import BadQuery
 from lookdex.runtime.wording import shorten
 from lookdex.search.retrieval.filters import moments, numbers
@@ -34,7 +34,7 @@ def sql_of(literal: Literal, kind: pa.DataType, name: str) -> str | None:
                 return None if value is None else numbers.exact(value, kind)
             return number(literal, kind)
         case ValueKind.TEXT, Text(value):
-            return quoted(value)
+            return quote(value)
         case ValueKind.TRUTH, Constant(bool(truth)):
             return "TRUE" if truth else "FALSE"
         case (ValueKind.DATE | ValueKind.DATE_TIME | ValueKind.INSTANT) as wanted, Text(written) | TypedText(

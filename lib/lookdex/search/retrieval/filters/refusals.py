@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from lookdex.catalog.column_types import held
-from lookdex.catalog.column_types import kind_of as in_words
+from lookdex.catalog.column_types import describe
+from lookdex.catalog.column_types import describe_type as in_words
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters.kinds import ValueKind, kind_of
 from lookdex.search.retrieval.filters.rewrite import columns_of
@@ -37,7 +37,7 @@ def no_value(value: Value) -> NoReturn:
 
 def mismatch(value: Value) -> NoReturn:
     columns = columns_of(value)
-    kinds = "; ".join(f"{column.name} holds {held(column.type)}" for column in columns)
+    kinds = "; ".join(f"{column.name} holds {describe(column.type)}" for column in columns)
     if not kinds:
         raise BadQuery(
             "the filter cannot be applied: it has no column, or compares values of different types"

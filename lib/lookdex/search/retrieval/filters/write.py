@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lookdex.catalog.column_types import kind_of as in_words
-from lookdex.catalog.sql import composed, quoted
+from lookdex.catalog.column_types import describe_type as in_words
+from lookdex.catalog.sql import normalize_nfc, quote
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters import literals, numbers
 from lookdex.search.retrieval.filters.cost import Bill, Work
@@ -204,7 +204,9 @@ class Writer:
         ids = any(column.path == _IDS for column in columns_of(value))
         try:
             if ids:
-                choices = [Text(composed(one.value)) if isinstance(one, Text) else one for one in choices]
+                choices = [
+                    Text(normalize_nfc(one.value)) if isinstance(one, Text) else one for one in choices
+                ]
             if found.type is None:
                 return [_computed(literal, found.kind) for literal in choices]
             return [literals.sql_of(one, found.type, described(value)) for one in choices]
@@ -219,13 +221,13 @@ class Writer:
             mismatch(test)
         pattern = test.pattern
         if any(column.path == _IDS for column in columns_of(test.value)):
-            pattern = composed(pattern)
+            pattern = normalize_nfc(pattern)
         if not test.any_case and set("%_\\").isdisjoint(pattern):
             self.bill.add(Work.COMPARE)
-            return f"({found.sql} {'<>' if test.inverted else '='} {quoted(pattern)})"
+            return f"({found.sql} {'<>' if test.inverted else '='} {quote(pattern)})"
         self.bill.add_pattern(pattern, test.any_case, self._width(test.value))
         like = f"{'NOT ' if test.inverted else ''}{'ILIKE' if test.any_case else 'LIKE'}"
-        return f"({found.sql} {like} {quoted(pattern)})"
+        return f"({found.sql} {like} {quote(pattern)})"
 
     def _is(self, test: Is) -> str:
         self.bill.add(Work.NULL)
@@ -251,7 +253,7 @@ class Writer:
             case Number():
                 return SqlValue(literals.number(value), ValueKind.NUMBER)
             case Text(text):
-                return SqlValue(quoted(text), ValueKind.TEXT)
+                return SqlValue(quote(text), ValueKind.TEXT)
             case TypedText():
                 raise BadQuery("the filter computes with a date: compare a column with it instead")
             case Constant(None):
@@ -340,7 +342,7 @@ def _computed(literal: Literal, kind: ValueKind) -> str:
         case ValueKind.NUMBER, Number():
             return literals.number(literal)
         case ValueKind.TEXT, Text(text):
-            return quoted(text)
+            return quote(text)
         case ValueKind.TRUTH, Constant(truth):
             return "TRUE" if truth else "FALSE"
     raise Mismatch

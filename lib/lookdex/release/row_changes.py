@@ -40,7 +40,7 @@ def check_outcomes(plan: pa.Table, outcomes: pa.Table) -> None:
         )
 
 
-def unsold_failures(outcomes: pa.Table, live: pa.Table | None, sold: pa.Array | None) -> pa.Table:
+def find_unsold_failures(outcomes: pa.Table, live: pa.Table | None, sold: pa.Array | None) -> pa.Table:
     """image_key of failed photos whose live rows may not stay, because they name a product that is no longer sold.
 
     sold: ids of the products that may be in the release; None: all may.
@@ -59,14 +59,14 @@ def unsold_failures(outcomes: pa.Table, live: pa.Table | None, sold: pa.Array | 
     )
 
 
-def ledger_rows(
+def build_ledger_rows(
     outcomes: pa.Table, live: pa.Table | None, keep_failed: bool, unsold: pa.Table | None = None
 ) -> pa.Table:
     """The `images` rows for tonight's outcomes. first_seen is carried over.
 
     A failed photo that is in the ledger keeps its earlier values (its items are still in the table), with tonight's
     status, reason, recipe and run. It does not keep them when it breaks a model, is among `unsold` (from
-    `unsold_failures`), or `keep_failed` is False because old vectors may not stay.
+    `find_unsold_failures`), or `keep_failed` is False because old vectors may not stay.
     """
     old = live if live is not None else IMAGES_SCHEMA.empty_table()
     gone = unsold if unsold is not None else old.select(["image_key"]).slice(0, 0)
@@ -87,7 +87,7 @@ def ledger_rows(
     return _connect(outcomes=outcomes, live=old, unsold=gone).sql(query).to_arrow_table().cast(IMAGES_SCHEMA)
 
 
-def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Table:
+def find_replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Table:
     """image_key of the photos that lose their live items: deleted, indexed again, breaking a model, or `unsold`."""
     return (
         _connect(plan=plan, outcomes=outcomes, unsold=unsold)
@@ -102,12 +102,12 @@ def replaced_keys(plan: pa.Table, outcomes: pa.Table, unsold: pa.Table) -> pa.Ta
     )
 
 
-def rows_of(keys: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
+def find_rows(keys: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
     """Row ids (uint64, sorted) of the `rows` (image_key, _rowid) whose photo is among `keys`."""
     return _ids(_connect(keys=keys, live=rows), "SELECT _rowid FROM live SEMI JOIN keys USING (image_key)")
 
 
-def stale_rows(products: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
+def find_stale_rows(products: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
     """Row ids (uint64, sorted) of the `rows` (product_id, product columns, _rowid) that differ from `products`."""
     names = [name for name in products.column_names if name != "product_id"]
     if not names:
@@ -117,7 +117,7 @@ def stale_rows(products: pa.Table, rows: pa.RecordBatchReader) -> np.ndarray:
     return _ids(_connect(products=products, live=rows), query)
 
 
-def small_fragments(sizes: dict[int, int]) -> list[int]:
+def find_small_fragments(sizes: dict[int, int]) -> list[int]:
     """Fragments to merge: all small ones, once there are more than MAX_SMALL. sizes: fragment id → rows."""
     small = [number for number, rows in sizes.items() if rows < FULL_FRAGMENT]
     return small if len(small) > MAX_SMALL else []

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 from lookdex.errors import ConfigError, MassChange
-from lookdex.planning.feed.ids import CaseOnly, shown
+from lookdex.planning.feed.ids import CaseOnly, quote_ids
 from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
 from lookdex.runtime.wording import pluralize
 
@@ -202,7 +202,7 @@ def _changes(database: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
     return dict(database.execute(f"select change, count(*) from {table} group by change").fetchall())
 
 
-def lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known: pa.Array) -> int:
+def count_lost_products(photos: pa.Table, ledger: pa.Table, described: pa.Array, known: pa.Array) -> int:
     """How many live products with product columns would lose them tonight.
 
     A product is lost when one of its photos is among `photos` and now belongs to no known product, and no other photo
@@ -243,7 +243,7 @@ class Losses:
     case: CaseOnly = field(default_factory=CaseOnly)
 
 
-def _ids_of_file(losses: Losses) -> str:
+def _quote_file_ids(losses: Losses) -> str:
     """A sentence that quotes ids of the file, to compare with those that it does not list."""
     if losses.case.count:
         pairs = "; ".join(
@@ -251,7 +251,7 @@ def _ids_of_file(losses: Losses) -> str:
         )
         return f"Ids differ in upper and lower case only: {pairs}. "
     return (
-        f"The file has, without a photo, {shown(list(losses.without_photo))}. "
+        f"The file has, without a photo, {quote_ids(list(losses.without_photo))}. "
         if losses.without_photo
         else ""
     )
@@ -282,7 +282,8 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
             f"({leaving.products / max(losses.products, 1):.1%}) are not in the products file, such as "
             f"{', '.join(map(repr, leaving.examples))}: they would leave the release, with "
             f"{leaving.photos:,} of {live:,} live photos ({leaving.photos / max(live, 1):.1%}); {limit}. "
-            f"{_ids_of_file(losses)}The file may be truncated, or its ids may not be those that --pattern or --mapping "
+            f"{_quote_file_ids(losses)}The file may be truncated, or its ids may not be those that --pattern or "
+            "--mapping "
             "give: check both. If these products are no longer sold, pass --allow-mass-change. To keep photos of "
             "products that the file does not list, set keep_unlisted (--keep-unlisted)."
         )

@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 class IndexOptions:
     """How to index; none of it changes a row.
 
-    device: cpu, cuda or cuda:N. batch: photos in one call of a model. most_lost: photos that may be rejected or fail
+    device: cpu, cuda or cuda:N. batch: photos in one call of a model. max_lost: photos that may be rejected or fail
     before the night stops; None: any number. fetch_seconds: limit for fetching one photo, over all attempts.
     """
 
     device: str = "cpu"
     batch: int = 8
     fetch_workers: int = 8
-    most_lost: int | None = None
+    max_lost: int | None = None
     fetch_seconds: float = 60.0
 
 
@@ -51,15 +51,15 @@ class IndexTask:
     job: str = ""  # the id under which failures are reported
 
 
-def tools_of(task: IndexTask) -> Tools:
+def load_tools(task: IndexTask) -> Tools:
     """The stores and models for a task. Raises ModelNotFound, DeviceUnavailable, ConfigError."""
     from lookdex.index.analyse import Tools
 
     detector, embedder = load_models(task.plan.recipe, task.options.device, task.options.batch)
     source = ReadOptions(Signing(task.plan.source_access), task.options.fetch_seconds)
     return Tools(
-        source=store_at(task.plan.source, source),
-        catalog=store_at(task.catalog),
+        source=open_cached_store(task.plan.source, source),
+        catalog=open_cached_store(task.catalog),
         detector=detector,
         embedder=embedder,
         recipe=task.plan.recipe,
@@ -70,14 +70,14 @@ def tools_of(task: IndexTask) -> Tools:
 
 
 @lru_cache(maxsize=8)
-def store_at(uri: str, options: ReadOptions = ReadOptions()) -> Store:  # noqa: B008  # frozen
+def open_cached_store(uri: str, options: ReadOptions = ReadOptions()) -> Store:  # noqa: B008  # frozen
     return open_store(uri, options=options)
 
 
 @lru_cache(maxsize=1)
-def plan_bytes(catalog: str, plan: StoredFile) -> bytes:
+def read_plan(catalog: str, plan: StoredFile) -> bytes:
     """The Parquet file of a plan, fetched once per process: its tasks share a plan. Raises CorruptData."""
-    return runs.read_stored(store_at(catalog), plan)
+    return runs.read_stored(open_cached_store(catalog), plan)
 
 
 @cache

@@ -9,12 +9,12 @@ from lookdex.records import Example
 MIN_JUDGED = 50  # photos; below this a share is not meaningful
 
 
-def most_lost(planned: int, max_share: float) -> int | None:
+def max_lost(planned: int, max_share: float) -> int | None:
     """How many of the planned photos may be rejected or fail; None: any number, because there are too few."""
     return None if planned < MIN_JUDGED else int(max_share * planned)
 
 
-def in_words(
+def describe_losses(
     lost: int, seen: int, planned: int, reasons: Mapping[str, int], examples: Sequence[Example]
 ) -> str:
     """'31 of 90 photos were rejected or failed (31 unavailable). One of them is a/b.jpg: …'."""
