@@ -115,14 +115,14 @@ def test_service_that_answers_from_memory_stays_ready(
     monkeypatch.setattr(store, "ping", lost)
     for reader, status in ((exact, 503), (catalog, 200)):
         with pytest.raises(Unavailable):
-            reader._following().watch.read(broken)
+            reader._follower().watch.read(broken)
         while reader.store_health.problem is None:
             time.sleep(0.005)
         similar, ready = get(reader, store, "/v1/products/p001/similar", "/readyz")
         assert (similar.status_code, ready.status_code) == (200, status)
     assert "from memory" in ready.text
     with pytest.raises(Unavailable):
-        catalog._following().watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
+        catalog._follower().watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
     assert get(catalog, store, "/readyz")[0].status_code == 503
 
 

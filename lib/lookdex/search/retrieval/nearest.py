@@ -25,7 +25,7 @@ from lookdex.search.retrieval.rows import ItemRow
 
 
 @dataclass(frozen=True, slots=True)
-class LaneQuery:
+class TableQuery:
     """A lane as a query to the table. vector: (dim,) float32 of unit length. scope, role: of the rows that may match.
 
     within, tint: the category and the colour to search first; None: all. Where they hold too few products, the
@@ -47,7 +47,7 @@ class LaneQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneMatches:
+class LaneResult:
     """widened: TOO_FEW where products of later tiers are among the matches, or before them."""
 
     matches: tuple[Match, ...]
@@ -57,12 +57,12 @@ class LaneMatches:
 
 def search_lanes(
     release: OpenRelease,
-    lanes: Sequence[LaneQuery],
+    lanes: Sequence[TableQuery],
     options: Options,
     where: str | None,
     order: Order | None,
     stopwatch: Stopwatch,
-) -> list[LaneMatches]:
+) -> list[LaneResult]:
     """The question's page of each lane.
 
     where: SQL that rows must fulfil (`OpenRelease.compiled`). order: the column to sort by (`OpenRelease.order`).
@@ -93,7 +93,7 @@ class _Search:
     def __init__(
         self,
         release: OpenRelease,
-        lanes: Sequence[LaneQuery],
+        lanes: Sequence[TableQuery],
         options: Options,
         where: str | None,
         stopwatch: Stopwatch,
@@ -142,7 +142,7 @@ class _Search:
 
 
 def _distinct(
-    release: OpenRelease, lanes: Sequence[LaneQuery], k: int, enough: int, where: str | None
+    release: OpenRelease, lanes: Sequence[TableQuery], k: int, enough: int, where: str | None
 ) -> list[Distinct]:
     """Lanes over the same rows share their reads; lanes over other rows are searched in parallel."""
     groups: dict[str, list[int]] = defaultdict(list)
@@ -164,7 +164,7 @@ def _distinct(
     return [found[n] for n in range(len(lanes))]
 
 
-def tiers_of(lane: LaneQuery) -> list[Tier]:
+def tiers_of(lane: TableQuery) -> list[Tier]:
     """In order of preference: the category in the colour, the category, anything."""
     tiers = [Tier(lane.within, lane.tint)]
     if lane.tint is not None and lane.within is not None:
@@ -172,7 +172,7 @@ def tiers_of(lane: LaneQuery) -> list[Tier]:
     return [*tiers, ANYTHING] if lane.widen and tiers[0] != ANYTHING else tiers
 
 
-def _rows(release: OpenRelease, lane: LaneQuery, where: str | None) -> str:
+def _rows(release: OpenRelease, lane: TableQuery, where: str | None) -> str:
     sql = release.rows_of(lane.scope, lane.role)
     if lane.excluded_product is not None:
         sql += f" AND (product_id IS NULL OR product_id <> {quoted(lane.excluded_product)})"
@@ -188,7 +188,7 @@ class _Reader:
     def __init__(
         self,
         release: OpenRelease,
-        lanes: Sequence[LaneQuery],
+        lanes: Sequence[TableQuery],
         tiers: Sequence[Sequence[Tier]],
         rows: str,
         enough: int | None,
@@ -214,22 +214,22 @@ class _Reader:
 
 
 def _matches(
-    lane: LaneQuery,
+    lane: TableQuery,
     ranked: Sequence[Candidate],
     page: Sequence[Candidate],
     options: Options,
     crops: dict[int, bytes],
-) -> LaneMatches:
+) -> LaneResult:
     """ranked: all of the lane, in its order; page: a part of it."""
     matches = tuple(
         _match(lane, candidate, rank, crops.get(candidate.id))
         for rank, candidate in enumerate(page, options.offset + 1)
     )
     widened = any(candidate.tier for candidate in ranked[: options.offset + options.k])
-    return LaneMatches(matches, len(matches) < options.k, Widened.TOO_FEW if widened else None)
+    return LaneResult(matches, len(matches) < options.k, Widened.TOO_FEW if widened else None)
 
 
-def _match(lane: LaneQuery, candidate: Candidate, rank: int, crop: bytes | None) -> Match:
+def _match(lane: TableQuery, candidate: Candidate, rank: int, crop: bytes | None) -> Match:
     row = candidate.row
     folded = dict.fromkeys(other.row.product_id for other in candidate.folded)
     return Match(
