@@ -32,7 +32,7 @@ from lookdex.search.query.arguments import texts
 from lookdex.search.query.keywords import MoreOptions, SearchOptions, SimilarOptions, TextOptions
 from lookdex.search.query.options import Options
 from lookdex.search.retrieval.filters import FilterColumn, filter_columns
-from lookdex.search.retrieval.frame import scope_of, to_frame
+from lookdex.search.retrieval.frame import read_scope, to_frame
 from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.table import READ_SECONDS
 from lookdex.search.retrieval.verified import VERIFY_BYTES
@@ -278,7 +278,7 @@ class Catalog:
         options = calls.build_options(
             TextOptions, more, k=k, where=where, text=words, crops=calls.to_crops_option(crops)
         )
-        rows = scope_of(scope)
+        rows = read_scope(scope)
         now = self._current()
         return answer_question(now.release, now.encoders, (), options, rows)
 
@@ -295,7 +295,7 @@ class Catalog:
     ) -> Answer:
         """Find the k products most similar to a vector (dim,) of the release's embedder, of any norm."""
         options = calls.build_options(MoreOptions, more, k=k, where=where, crops=calls.to_crops_option(crops))
-        rows = scope_of(scope)
+        rows = read_scope(scope)
         now = self._current()
         unit = to_unit_vector(vector, now.release.record.dim)
         return answer_vector(now.release, unit, rows, options)

@@ -15,9 +15,9 @@ from lookdex.search.retrieval.grouping import (
     Distinct,
     Hit,
     Tier,
+    find_distinct,
+    first_of_each,
     gather,
-    nearest_distinct,
-    nearest_of_each,
 )
 
 LABELS = ("top", "dress", "bag")
@@ -77,13 +77,13 @@ products_of_lanes = st.lists(
 @given(products_of_lanes, st.integers(1, 40))
 def test_the_answer_equals_a_scan_of_all_rows(lanes: list[list[int | None]], k: int) -> None:
     rows = [table(products) for products in lanes]
-    assert nearest_distinct(Table(*rows), len(rows), k) == tuple(scan(r, k) for r in rows)
+    assert find_distinct(Table(*rows), len(rows), k) == tuple(scan(r, k) for r in rows)
 
 
 @given(st.integers(0), st.integers(1, 20))
 def test_k_distinct_products_are_found_among_50_photos_of_each(seed: int, k: int) -> None:
     rows = table(shuffled(seed, 24, 50))
-    (found,) = nearest_distinct(Table(rows), 1, k)
+    (found,) = find_distinct(Table(rows), 1, k)
     assert len({hit.product_id for hit in found.hits}) == k
     assert not found.exhausted
     assert found == scan(rows, k)
@@ -91,24 +91,24 @@ def test_k_distinct_products_are_found_among_50_photos_of_each(seed: int, k: int
 
 def test_the_number_of_rows_grows_with_the_photos_of_a_product() -> None:
     search = Table(table([p for p in range(100) for _ in range(50)]))
-    (found,) = nearest_distinct(search, 1, 10)
+    (found,) = find_distinct(search, 1, 10)
     assert [hit.product_id for hit in found.hits] == [f"p{p}" for p in range(10)]
     assert search.reads == [2]  # the first 40 rows are of one product, so the second read is of 500
 
 
 @pytest.mark.parametrize(("k", "exhausted"), [(1, False), (2, False), (3, True)])
 def test_exhausted_means_fewer_than_k_products(k: int, exhausted: bool) -> None:
-    (found,) = nearest_distinct(Table(table([1, 1, 2, 2])), 1, k)
+    (found,) = find_distinct(Table(table([1, 1, 2, 2])), 1, k)
     assert found.exhausted is exhausted
 
 
 def test_an_empty_table_is_exhausted() -> None:
-    assert nearest_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
+    assert find_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
 
 
 def test_only_lanes_that_lack_products_are_read_again() -> None:
     search = Table(table(list(range(200))), table([0] * 200))
-    easy, hard = nearest_distinct(search, 2, 5)
+    easy, hard = find_distinct(search, 2, 5)
     assert (easy.exhausted, hard.exhausted, len(hard.hits)) == (False, True, 1)
     assert search.reads[0] == 1 < search.reads[1]
 
@@ -187,7 +187,7 @@ def test_one_read_is_enough_when_the_nearest_rows_are_of_the_first_tier() -> Non
 
 def test_without_a_product_the_rows_of_a_photo_are_one_match() -> None:
     rows = table([None] * 10)
-    assert [hit.image_key for hit in nearest_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
+    assert [hit.image_key for hit in first_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60))

@@ -56,7 +56,9 @@ class _TableOptions:
                 "may rank differently: ask for the first page again, without offset and release"
             )
         return cls(
-            release.compiled(options.where), release.order(options.sort), release.facet_names(options.facets)
+            release.compile_where(options.where),
+            release.parse_sort(options.sort),
+            release.check_facets(options.facets),
         )
 
 
@@ -208,7 +210,7 @@ def _check_without_colour(options: Options) -> None:
 
 def _check_label(release: OpenRelease, label: str) -> None:
     """Raises BadQuery for a label that is neither a category nor in the release."""
-    if label not in CATEGORIES and not release.rows.ids(release.within(label), limit=1):
+    if label not in CATEGORIES and not release.rows.ids(release.category_sql(label), limit=1):
         raise BadQuery(
             f"release {release.record.release_id} has no {label!r}: label is one of {', '.join(CATEGORIES)}, "
             "or the label of an object in an answer"
@@ -279,6 +281,6 @@ def _add_page_and_facets(
     """Add the next page, the facets, and the seconds of all steps."""
     answer = replace(answer, next=pages.next_page(answer.all_lanes, options, answer.release_id))
     if columns.facets is not None:
-        answer = replace(answer, facets=release.counted(columns.where, columns.facets))
+        answer = replace(answer, facets=release.count_facets(columns.where, columns.facets))
         stopwatch.lap("facets")
     return replace(answer, seconds=dict(stopwatch.seconds))

@@ -108,7 +108,7 @@ def find_photos(
     ids = release.rows.ids(f"image_key IN ({listed(wholes)})")
     rows, vectors = release.rows.rows(ids), release.rows.vectors(ids)
     worn: dict[str, list[int]] = defaultdict(list)
-    for i in release.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
+    for i in release.rows.filter_ids(ids, f"scope = '{Scope.OBJECT}'"):
         worn[rows[i].image_key].append(i)
     compared = [_compare_photo(outfit, rows, vectors, whole, worn[key]) for key, whole in wholes.items()]
     best: dict[str, LookPhoto] = {}
@@ -128,8 +128,8 @@ def _propose_photos(release: OpenRelease, outfit: Outfit, wanted: int, where: st
     Photos rank by the sum, over the objects and the whole photo, of the similarity of the photo's nearest row.
     """
     limit = max(NEAREST, wanted)
-    fits = release.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
-    worn = release.nearest(outfit.vectors, limit, release.rows_of(Scope.OBJECT), enough=limit)
+    fits = release.rows_sql(Scope.IMAGE) + ("" if where is None else f" AND {where}")
+    worn = release.nearest(outfit.vectors, limit, release.rows_sql(Scope.OBJECT), enough=limit)
     whole = release.nearest(outfit.whole[None], limit, fits, enough=limit if where is None else None)
     sums: dict[str, float] = defaultdict(float)
     for hits in (*worn, *whole):

@@ -23,7 +23,7 @@ from lookdex.search.engine.photo import read_box
 from lookdex.search.query.options import ALL, TEXT_WEIGHT, Crops, Options, Pick, Widen
 from lookdex.search.retrieval.nearest import LaneResult, TableQuery
 from lookdex.search.retrieval.open_release import OpenRelease
-from lookdex.search.retrieval.rows import CATEGORY, category_of
+from lookdex.search.retrieval.rows import CATEGORY, to_category
 from lookdex.taxonomy import query_words
 from lookdex.taxonomy.query_words import Words
 
@@ -187,7 +187,7 @@ def build_product_lane(release: OpenRelease, options: Options) -> QueryLane:
         LaneKind.PRODUCT,
         vectors=tuple(vectors[i] for i in ids),
         excluded_product=product,
-        label=category_of(first.columns.get(CATEGORY)) or (labels[0][0] if labels else None),
+        label=to_category(first.columns.get(CATEGORY)) or (labels[0][0] if labels else None),
         colour=first.colour,
         palette=first.palette,
         crop=release.rows.crops(ids[:1])[ids[0]] if options.crops is not Crops.NONE else None,
@@ -294,7 +294,7 @@ def _find_difference(match: Match, query: TableQuery) -> Other | None:
 
 def _category(match: Match) -> str | None:
     category = match.columns.get(CATEGORY)
-    return category_of(category) if isinstance(category, str) else None
+    return to_category(category) if isinstance(category, str) else None
 
 
 def _choose_category(

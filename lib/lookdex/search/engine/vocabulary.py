@@ -14,7 +14,7 @@ def is_understood(rows: Rows, text: str) -> bool:
     The columns are searched only where no word names anything: that takes 20 to 30 ms for 200,000 titles. A Korean
     word is also searched in English.
     """
-    return query_words.is_telling(text) or rows.mention(build_pattern(f"{text} {lexicon.in_english(text)}"))
+    return query_words.is_telling(text) or rows.mentions(build_pattern(f"{text} {lexicon.in_english(text)}"))
 
 
 def build_pattern(text: str) -> str:
