@@ -364,7 +364,7 @@ def test_unsortable_columns_are_refused(tmp_path: Path) -> None:
     columns = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.list_(pa.string()))])
     catalog = shop_in(tmp_path, [Shown("p1", "red")], columns=columns)
     assert catalog.sortable == ("title", "price")
-    for wrong in ("prise", "url", "-url", "-score", "vector", "--price"):
+    for wrong in ("prise", "url", "-url", "vector", "--price"):
         with pytest.raises(BadQuery, match="can be sorted by: score, title, price"):
             catalog.search_text("red", sort=wrong)
     with pytest.raises(BadQuery, match="sort"):  # before a model runs: the fake would refuse the text
