@@ -1,4 +1,4 @@
-# The verbs that people and CI type. Each sets the machine up first (infra/setup; seconds once it has run).
+# The commands that people and CI type. Each sets the machine up first (infra/setup; seconds once it has run).
 #   make demo SOURCE=s3://bucket/photos LIMIT=500
 #   make test ARGS="tests/e2e/pipeline/test_dag.py -x"
 .DEFAULT_GOAL := help
@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # Values reach the recipes through the environment, so that no character of them is read by a shell.
 export SOURCE LIMIT PRODUCTS LOOKS IMAGES ROUNDS PYTHON
 
-help: ## list the verbs
+help: ## list the commands
 	@awk -F ': *## *' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole pipeline on a rendered catalogue, or on your photos: make demo SOURCE=<folder or s3://…>

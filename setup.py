@@ -1,8 +1,13 @@
 """The package: what it needs and its console script. Tools are set in pyproject.toml, exact pins in infra/lock/."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+README = ROOT / "README.md"
+VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 spark = ["pyspark>=4.1,<5", "pandas>=2.2", "psutil>=6", "charset-normalizer>=3.4"]
 notebook = ["pandas>=2.2"]
@@ -17,7 +22,7 @@ models = [
 openvino = ["openvino>=2025.4"]
 serve = [
     "fastapi>=0.160,<1",
-    "uvicorn>=0.54,<0.55",  # service/protocol.py extends its protocol
+    "uvicorn>=0.54,<0.55",  # service/http/protocol.py extends its protocol
     "uvloop>=0.22; sys_platform != 'win32'",
     "httptools>=0.7",
     "python-multipart>=0.0.30",
@@ -48,11 +53,9 @@ test = [
 
 setup(
     name="lookdex",
-    version="0.1.0",
+    version=VERSION.findall((ROOT / "lib" / "lookdex" / "__init__.py").read_text(encoding="utf-8"))[0],
     description="Search a shop's catalogue by photo: a nightly Spark reindex into an audited LanceDB release",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
-    if Path(__file__).with_name("README.md").exists()
-    else "",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     url="https://github.com/lookdex/lookdex",
     project_urls={

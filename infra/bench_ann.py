@@ -35,7 +35,7 @@ VARIANTS = (  # kind, rows per partition, share of partitions probed, refine
 )
 
 
-def clustered(rows: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+def make_clusters(rows: int, dim: int, rng: np.random.Generator) -> np.ndarray:
     """(rows, dim) float32, unit length."""
     centres = rng.standard_normal((max(1, rows // 50), dim), dtype=np.float32)
     spread = 0.65 * rng.standard_normal((rows, dim), dtype=np.float32)
@@ -73,7 +73,7 @@ def measure(data: lance.LanceDataset, queries: np.ndarray, truth: list[set[int]]
 
 def bench(rows: int, dim: int, count: int) -> None:
     rng = np.random.default_rng(rows)
-    vectors = clustered(rows, dim, rng)
+    vectors = make_clusters(rows, dim, rng)
     content = table(vectors, rng)
     main = np.asarray(content["role"].to_numpy(zero_copy_only=False) == "main")
     queries = vectors[rng.choice(rows, count, replace=False)]

@@ -35,7 +35,7 @@ def picture(side: int) -> Image.Image:
     return Image.fromarray(seed).resize((side, side), Image.Resampling.BICUBIC)
 
 
-def saved(format: str, mode: str = "RGB", **options: Any) -> Callable[[int], bytes]:
+def make_saved(format: str, mode: str = "RGB", **options: Any) -> Callable[[int], bytes]:
     def make(side: int) -> bytes:
         image, out = picture(side), io.BytesIO()
         if mode == "I;16":
@@ -53,7 +53,7 @@ def saved(format: str, mode: str = "RGB", **options: Any) -> Callable[[int], byt
     return make
 
 
-def turned() -> Image.Exif:
+def rotated_exif() -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = 6
     return exif
@@ -75,7 +75,7 @@ def sixteen_bit_rgb(side: int) -> bytes:
     return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
 
 
-def animated(format: str) -> Callable[[int], bytes]:
+def make_animation(format: str) -> Callable[[int], bytes]:
     def make(side: int) -> bytes:
         out = io.BytesIO()
         first = picture(side)
@@ -86,39 +86,39 @@ def animated(format: str) -> Callable[[int], bytes]:
 
 
 KINDS: dict[str, Callable[[int], bytes]] = {
-    "JPEG": saved("JPEG", quality=60),
-    "JPEG, turned": saved("JPEG", quality=60, exif=turned()),
-    "JPEG, progressive 4:2:0": saved("JPEG", quality=60, progressive=True),
-    "JPEG, progressive 4:4:4": saved("JPEG", quality=60, progressive=True, subsampling=0),
-    "JPEG, CMYK": saved("JPEG", "CMYK", quality=60),
-    "JPEG, grey": saved("JPEG", "L", quality=60),
-    "PNG": saved("PNG", compress_level=1),
-    "PNG, turned": saved("PNG", compress_level=1, exif=turned()),
-    "PNG, alpha": saved("PNG", "RGBA", compress_level=1),
-    "PNG, interlaced": saved("PNG", compress_level=1, interlace=1),
-    "PNG, palette": saved("PNG", "P", compress_level=1),
-    "PNG, grey of 16 bits": saved("PNG", "I;16", compress_level=1),
+    "JPEG": make_saved("JPEG", quality=60),
+    "JPEG, turned": make_saved("JPEG", quality=60, exif=rotated_exif()),
+    "JPEG, progressive 4:2:0": make_saved("JPEG", quality=60, progressive=True),
+    "JPEG, progressive 4:4:4": make_saved("JPEG", quality=60, progressive=True, subsampling=0),
+    "JPEG, CMYK": make_saved("JPEG", "CMYK", quality=60),
+    "JPEG, grey": make_saved("JPEG", "L", quality=60),
+    "PNG": make_saved("PNG", compress_level=1),
+    "PNG, turned": make_saved("PNG", compress_level=1, exif=rotated_exif()),
+    "PNG, alpha": make_saved("PNG", "RGBA", compress_level=1),
+    "PNG, interlaced": make_saved("PNG", compress_level=1, interlace=1),
+    "PNG, palette": make_saved("PNG", "P", compress_level=1),
+    "PNG, grey of 16 bits": make_saved("PNG", "I;16", compress_level=1),
     "PNG, colour of 16 bits": sixteen_bit_rgb,
-    "WebP": saved("WEBP", quality=50, method=0),
-    "WebP, alpha": saved("WEBP", "RGBA", quality=50, method=0),
-    "WebP, lossless": saved("WEBP", lossless=True, quality=0, method=0),
-    "WebP, animated": animated("WEBP"),
-    "GIF": saved("GIF", "P"),
-    "AVIF": saved("AVIF", quality=50, speed=10),
-    "AVIF, 4:4:4": saved("AVIF", quality=50, speed=10, subsampling="4:4:4"),
-    "AVIF, alpha": saved("AVIF", "RGBA", quality=50, speed=10),
-    "AVIF, turned": saved("AVIF", quality=50, speed=10, exif=turned()),
+    "WebP": make_saved("WEBP", quality=50, method=0),
+    "WebP, alpha": make_saved("WEBP", "RGBA", quality=50, method=0),
+    "WebP, lossless": make_saved("WEBP", lossless=True, quality=0, method=0),
+    "WebP, animated": make_animation("WEBP"),
+    "GIF": make_saved("GIF", "P"),
+    "AVIF": make_saved("AVIF", quality=50, speed=10),
+    "AVIF, 4:4:4": make_saved("AVIF", quality=50, speed=10, subsampling="4:4:4"),
+    "AVIF, alpha": make_saved("AVIF", "RGBA", quality=50, speed=10),
+    "AVIF, turned": make_saved("AVIF", quality=50, speed=10, exif=rotated_exif()),
     "HEIC, grid": heic_grid(heif.TILES),
     "HEIC, grid of 10 bits": heic_grid(heif.TILES_10BIT),
 }
 
 
-def largest(make: Callable[[int], bytes], most: int) -> int:
+def find_largest(make: Callable[[int], bytes], limit: int) -> int:
     """Side of the largest accepted square, extrapolated from a small one's header."""
     header = codec.read_header(make(384))
     # Files of 0.3 bytes per pixel, held twice; those that compress less have less room.
     room = codec.MEMORY / (header.working + 0.6)
-    return int(math.sqrt(min(most, room, 16_383**2)))
+    return int(math.sqrt(min(limit, room, 16_383**2)))
 
 
 def decode(path: str) -> None:
@@ -151,7 +151,7 @@ def main() -> None:
     print("| --- | --: | --: | --: | --: | --: | --: |")
     with tempfile.TemporaryDirectory() as folder:
         for kind in options.kinds or KINDS:
-            path, side = f"{folder}/file", largest(KINDS[kind], int(options.megapixels * 1e6))
+            path, side = f"{folder}/file", find_largest(KINDS[kind], int(options.megapixels * 1e6))
             subprocess.run(
                 [sys.executable, "-m", "infra.bench_decoding", "--make", kind, str(side), path], check=True
             )

@@ -66,7 +66,7 @@ def table(rows: int) -> pa.Table:
     )
 
 
-def listed(count: int, quote: str = "'") -> str:
+def make_list(count: int, quote: str = "'") -> str:
     return ", ".join(f"{quote}{n:07d}{quote}" if quote else str(n) for n in range(count))
 
 
@@ -75,17 +75,17 @@ FILTERS = {
     "stock": [
         "stock < -1",
         "stock = 7.5",
-        f"stock in ({listed(10, '')})",
-        f"stock in ({listed(1000, '')})",
+        f"stock in ({make_list(10, '')})",
+        f"stock in ({make_list(1000, '')})",
         "stock + 1 < 0",
         " + ".join(["stock"] * 17) + " < 0",
         " / ".join(["stock"] * 17) + " < 0",
         "abs(stock) < -1",
     ],
-    "cost": ["cost < -1", "cost = 7.001", f"cost in ({listed(1000, '')})"],
+    "cost": ["cost < -1", "cost = 7.001", f"cost in ({make_list(1000, '')})"],
     "launched": ["launched < '0001-01-01'"],
     "on_sale": ["on_sale is null", "not on_sale and on_sale"],
-    "id": ["id = 'x'", f"id in ({listed(2)})", f"id in ({listed(10)})", f"id in ({listed(1000)})", "id is null"],
+    "id": ["id = 'x'", *(f"id in ({make_list(count)})" for count in (2, 10, 1000)), "id is null"],
     "title": [
         "title = 'x'",
         "title < 'a'",
@@ -128,8 +128,8 @@ FILTERS = {
     ],
     "sizes": [
         "'x' in sizes",
-        f"sizes in ({listed(10)})",
-        f"sizes in ({listed(100)})",
+        f"sizes in ({make_list(10)})",
+        f"sizes in ({make_list(100)})",
         "length(sizes) < 0",
         "sizes is null",
     ],

@@ -33,7 +33,7 @@ SHARD_IMAGES = 256
 TINY = "lookdex-tiny"
 
 
-def recipe_of(fakes: bool) -> Recipe:
+def make_recipe(fakes: bool) -> Recipe:
     if fakes:
         from tests import fakes as models
 
@@ -64,7 +64,7 @@ def measure(rendered: Path, count: int, fakes: bool) -> None:
                 }
             )  # fmt: skip
         summary = PlanSummary(
-            run_id="bench", live=0, release_id=None, source=str(source), recipe=recipe_of(fakes),
+            run_id="bench", live=0, release_id=None, source=str(source), recipe=make_recipe(fakes),
             changes={"new": count}, shards=-(-count // SHARD_IMAGES), created_at=datetime.now(UTC),
             plan=StoredFile("", "", count, 0),
         )  # fmt: skip

@@ -65,13 +65,16 @@ DETECTORS: dict[str, tuple[PreTrainedConfig, tuple[int, int]]] = {  # height and
 
 @dataclass(frozen=True)
 class Candidate:
-    """parameters: of the whole model. run: processes one picture. output: description of its output."""
+    """A model to measure."""
 
     name: str
     parameters: int
+    """Number of parameters of the whole model."""
     size: tuple[int, int]
     output: str
+    """Description of its output."""
     run: Callable[[Tensor], object]
+    """Process one picture."""
 
 
 def candidates(only: str) -> Iterator[Candidate]:

@@ -27,13 +27,13 @@ PRODUCTS = ROWS // 2
 
 
 @contextmanager
-def timed(what: str) -> Iterator[None]:
+def print_time(what: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     print(f"{time.perf_counter() - start:7.3f} s  {what}", flush=True)
 
 
-def filled(schema: pa.Schema, known: dict[str, object], count: int) -> pa.Table:
+def fill_rows(schema: pa.Schema, known: dict[str, object], count: int) -> pa.Table:
     return pa.table([known.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     keys = pa.array([f"{number:07d}/photo.jpg" for number in range(ROWS)])
     box = {"x0": [0] * ROWS, "y0": [0] * ROWS, "x1": [64] * ROWS, "y1": [64] * ROWS}
-    items = filled(
+    items = fill_rows(
         items_schema(DIM, pa.schema(list(stock.schema)[1:])),
         {
             **{name: shown[name] for name in stock.column_names},
@@ -78,7 +78,7 @@ def main() -> None:
         ROWS,
     )
     side = pa.array([64] * ROWS, pa.int32())
-    images = filled(
+    images = fill_rows(
         IMAGES_SCHEMA,
         {
             "image_key": keys,
@@ -102,20 +102,20 @@ def main() -> None:
             connection.execute("SET threads = 1")
             for file in CHECK_FILES:
                 for name, query in tables.sql_blocks(tables.sql_text(file)).items():
-                    with timed(f"check: {name}"):
+                    with print_time(f"check: {name}"):
                         run_check(connection, name, query)
             compare_products(connection, stock)
             for name, query in tables.sql_blocks(tables.sql_text(PRODUCT_CHECKS)).items():
-                with timed(f"check: {name} ({PRODUCTS:,} products, {stock.num_columns - 1} columns)"):
+                with print_time(f"check: {name} ({PRODUCTS:,} products, {stock.num_columns - 1} columns)"):
                     found = run_check(connection, name, query)
                 assert found.result.passed, found
         half = pa.table({"image_key": keys.take(pa.array(rng.choice(ROWS, ROWS // 2, replace=False)))})
-        with timed("find the rows of 100,000 keys"):
+        with print_time("find the rows of 100,000 keys"):
             gone = rows.rows_of(half, base.scanner(columns=["image_key"], with_row_id=True).to_reader())
-        with timed("delete them by address, one commit"):
+        with print_time("delete them by address, one commit"):
             commits.update(catalog, tables.ITEMS, base, gone, [], "bench")
         listed = ", ".join(f"'{key}'" for key in half["image_key"].to_pylist()[:10_000])
-        with timed("for comparison: dataset.delete of 10,000 keys by predicate"):
+        with print_time("for comparison: dataset.delete of 10,000 keys by predicate"):
             lance.dataset(base.uri, version=1).delete(f"image_key IN ({listed})")
 
 

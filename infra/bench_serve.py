@@ -111,12 +111,14 @@ class BareLoop:
 
 @dataclass
 class LoadResult:
-    """Clients' measurements. seconds: of each 200. wall: total seconds."""
+    """Clients' measurements."""
 
     seconds: list[float] = field(default_factory=list)
+    """Of each response with status 200."""
     statuses: dict[int, int] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)  # seconds until each 503
     wall: float = 0.0
+    """Total seconds."""
 
     @property
     def p50(self) -> float:
@@ -132,7 +134,7 @@ class LoadResult:
             (self.seconds if status == 200 else self.late).append(seconds)
 
 
-def closed(threads: int, seconds: float, once: Callable[[int], int]) -> LoadResult:
+def closed_loop(threads: int, seconds: float, once: Callable[[int], int]) -> LoadResult:
     """Closed loop: each thread calls `once` again and again."""
     load, numbers, lock = LoadResult(), iter(range(1 << 30)), threading.Lock()
     end = time.perf_counter() + seconds
@@ -233,21 +235,26 @@ def resident(process: psutil.Process) -> float:
 def speed(
     port: int, one_call: BareLoop, calls: BareLoop, queries: Sequence[Query], options: argparse.Namespace
 ) -> None:
-    """one_call: models that use all cores per call. calls: models for concurrent calls, one core each."""
+    """Measure the service beside the bare loop.
+
+    Args:
+        one_call: models that use all cores per call.
+        calls: models for concurrent calls, one core each.
+    """
     client = Client(port, [a.body for a in queries])
-    bare, shared = answering(one_call), answering(calls)
+    bare, shared = make_answerer(one_call), make_answerer(calls)
     for once in (client.once, bare, shared):
-        closed(2, 2, once)
+        closed_loop(2, 2, once)
     cost, throughput, against_all, strained, shed = [], [], [], [], []
     for turn in range(options.rounds):
-        loop = closed(1, options.seconds, bare)
+        loop = closed_loop(1, options.seconds, bare)
         before = stages(port)
-        one = closed(1, options.seconds, client.once)
-        stage_seconds = spent(before, stages(port))
-        again = closed(1, options.seconds, bare)
-        loops = closed(CORES, options.seconds, shared)
-        eight = closed(8, options.seconds, client.once)
-        loops_again = closed(CORES, options.seconds, shared)
+        one = closed_loop(1, options.seconds, client.once)
+        stage_seconds = mean_seconds(before, stages(port))
+        again = closed_loop(1, options.seconds, bare)
+        loops = closed_loop(CORES, options.seconds, shared)
+        eight = closed_loop(8, options.seconds, client.once)
+        loops_again = closed_loop(CORES, options.seconds, shared)
         over = open_loop(2 * eight.rate, 3 * options.seconds, client.once)
         time.sleep(3)  # let the queue drain
         cost.append(2 * one.p50 / (loop.p50 + again.p50) - 1)
@@ -271,7 +278,7 @@ def speed(
     )
 
 
-def answering(bare: BareLoop) -> Callable[[int], int]:
+def make_answerer(bare: BareLoop) -> Callable[[int], int]:
     def once(number: int) -> int:
         bare.once(number)
         return 200
@@ -292,7 +299,9 @@ def stages(port: int) -> dict[str, tuple[float, float]]:
     return {name: (total, count) for name, (total, count) in found.items()}
 
 
-def spent(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> dict[str, float]:
+def mean_seconds(
+    before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]
+) -> dict[str, float]:
     """Mean seconds per stage between two snapshots."""
     means = {}
     for name, (total, count) in after.items():

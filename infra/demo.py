@@ -26,7 +26,7 @@ import lookdex
 from infra.s3_server import start_s3
 from lookdex.catalog import promotion_log
 from lookdex.catalog.tables import duckdb_connection
-from lookdex.cli.options import from_environment
+from lookdex.cli.options import read_environment
 from lookdex.config import SharedSettings
 from lookdex.errors import LookdexError
 from lookdex.evaluate.answers import KnownObject, Tally, judge
@@ -112,7 +112,10 @@ def demo(options: argparse.Namespace) -> None:
         catalog_uri = CATALOG if server else str(out / "catalog")
         source, conf = options.source, {"source": options.source, "catalog": catalog_uri}
         if not source:
-            with timed(report, "render"), progress.bar(options.products + options.looks, "render") as advance:
+            with (
+                measure_time(report, "render"),
+                progress.bar(options.products + options.looks, "render") as advance,
+            ):
                 render(open_store(SAMPLE), options, advance)
             conf |= {
                 "source": f"{SAMPLE}/photos",
@@ -122,10 +125,10 @@ def demo(options: argparse.Namespace) -> None:
             os.environ["LOOKDEX_THRESHOLDS"] = f"{SAMPLE}/thresholds.json"
         if options.limit:
             conf["limit"] = options.limit
-        with timed(report, "dag"):
+        with measure_time(report, "dag"):
             run_dag(out, conf)
         measure_night(report, open_store(catalog_uri))
-        with timed(report, "query"):
+        with measure_time(report, "query"):
             if source:
                 shown, photo = ask_one(catalog_uri, source, out)
             else:
@@ -156,7 +159,7 @@ def no_server() -> Iterator[None]:
 
 
 @contextmanager
-def timed(report: Report, stage: str) -> Iterator[None]:
+def measure_time(report: Report, stage: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     report.seconds[stage] = round(time.monotonic() - start, 2)
@@ -216,7 +219,7 @@ def measure_night(report: Report, catalog: Store) -> None:
 
 def open_demo_catalog(catalog_uri: str) -> Catalog:
     """Open the catalogue with the models named in the environment."""
-    trusted = TrustedModels.of_settings(from_environment(SharedSettings, catalog=catalog_uri))
+    trusted = TrustedModels.from_settings(read_environment(SharedSettings, catalog=catalog_uri))
     return lookdex.open_catalog(catalog_uri, trusted_models=trusted.names)
 
 

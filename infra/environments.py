@@ -35,7 +35,7 @@ JAVA_HELP = """\
 Then run the same command again; JAVA_HOME, where set, comes before the PATH."""
 
 
-class Missing(Exception):
+class SetupError(Exception):
     """Something that this machine lacks, with instructions."""
 
 
@@ -54,7 +54,7 @@ def main(names: list[str]) -> int:
         if wanted:
             check_venv()
             with_lock(wanted)
-    except Missing as missing:
+    except SetupError as missing:
         print(missing, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -72,18 +72,18 @@ def check_java() -> None:
     java = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")
     if java is None:
         where = f"there is none at JAVA_HOME={home}" if home else "there is no java on the PATH"
-        raise Missing(f"Spark needs a full Java 17 or 21: {where}{installed_javas()}\n{JAVA_HELP}")
+        raise SetupError(f"Spark needs a full Java 17 or 21: {where}{installed_javas()}\n{JAVA_HELP}")
     probe = subprocess.run([java, "-version"], capture_output=True, text=True)
     version = re.search(r'version "(?:1\.)?(\d+)', probe.stderr + probe.stdout)
     major = int(version.group(1)) if version else 0
     if major not in JAVA_MAJORS:
-        raise Missing(
+        raise SetupError(
             f"Spark needs a full Java 17 or 21: {java} is {f'Java {major}' if major else 'no Java that runs'}"
             f"{installed_javas()}\n{JAVA_HELP}"
         )
     modules = subprocess.run([java, "--list-modules"], capture_output=True, text=True).stdout
     if not re.search(rf"^{re.escape(JAVA_MODULE)}(@|$)", modules, re.MULTILINE):
-        raise Missing(
+        raise SetupError(
             f"Spark needs a full Java 17 or 21: {java} is a cut-down Java {major} without the module "
             f"{JAVA_MODULE}, on which Spark does not start{installed_javas()}\n{JAVA_HELP}"
         )
@@ -106,13 +106,13 @@ def check_venv() -> None:
         import venv  # noqa: F401
     except ImportError as error:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        raise Missing(
+        raise SetupError(
             f"{sys.executable} cannot make virtual environments: it lacks {error.name}\n"
             f"  Debian, Ubuntu   apt-get install python{version}-venv\nThen run the same command again."
         ) from error
 
 
-def stamp_of(name: str) -> str:
+def make_stamp(name: str) -> str:
     """Contents of the environment's stamp. The project is installed editable, so its code is not part of it."""
     digest = hashlib.sha256()
     for lock in ENVIRONMENTS[name]:
@@ -127,7 +127,7 @@ def is_ready(name: str) -> bool:
         stamped = (VENVS / name / STAMP).read_text()
     except OSError:
         return False
-    return stamped == stamp_of(name) and (VENVS / name / "bin" / "python").exists()
+    return stamped == make_stamp(name) and (VENVS / name / "bin" / "python").exists()
 
 
 def with_lock(wanted: list[str]) -> None:
@@ -149,7 +149,7 @@ def install(name: str) -> None:
     home = VENVS / name
     free = shutil.disk_usage(VENVS).free / 1e9
     if not home.exists() and free < GIGABYTES[name]:
-        raise Missing(
+        raise SetupError(
             f"{home} takes up to {GIGABYTES[name]:.0f} GB; only {free:.1f} GB are free on that disk"
         )
     print(
@@ -166,7 +166,7 @@ def install(name: str) -> None:
     if name == "jobs":
         run([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], quiet=True)
     run([*pip, "check"], quiet=True)
-    (home / f"{STAMP}.tmp").write_text(stamp_of(name))
+    (home / f"{STAMP}.tmp").write_text(make_stamp(name))
     os.replace(home / f"{STAMP}.tmp", home / STAMP)
     print(f"installed {home.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", flush=True)
 
@@ -186,7 +186,7 @@ def run(command: list[str], quiet: bool = False) -> None:
         raise
     if step.returncode:
         details = f"\n{output.strip()}" if output else ""
-        raise Missing(
+        raise SetupError(
             f"set-up stopped: exit code {step.returncode} from\n  {' '.join(command)}{details}\n"
             "Its own message is above. Fix its cause (often the network, or pip's configuration) and run the "
             "same command again."

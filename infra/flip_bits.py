@@ -59,20 +59,25 @@ BAD = ("silent", "hung", "crashed", "untyped")
 
 @dataclass(frozen=True)
 class Flip:
-    """One trial. state: of the catalogue. file: relative path. bit: index in the file."""
+    """One trial."""
 
     state: str
+    """Of the catalogue."""
     file: str
+    """Relative path."""
     bit: int
+    """Index in the file."""
     name: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """how: harmless, refused, or one of BAD. by: what detected it."""
+    """The outcome of a trial."""
 
     how: str
+    """harmless, refused, or one of BAD."""
     by: str = ""
+    """What detected it."""
 
 
 # ── the catalogue ────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,7 +151,7 @@ def smoke(release: Release) -> str:
 # ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def opened(store: Store) -> Catalog:
+def open_with_fakes(store: Store) -> Catalog:
     return open_catalog(
         store, detector=fakes.FakeDetector(), embedder=fakes.FakeEmbedder(), read_seconds=20.0
     )
@@ -154,7 +159,7 @@ def opened(store: Store) -> Catalog:
 
 def answers(store: Store) -> str:
     """Digest of the live release's answers."""
-    catalog = opened(store)
+    catalog = open_with_fakes(store)
     rng = np.random.default_rng(0)
     parts: list[object] = [catalog.release.release_id]
     for number in range(6):
@@ -162,14 +167,14 @@ def answers(store: Store) -> str:
             where = ("price < 60", None, "category = 'shoes' and price > 10")[number % 3]
             vector = rng.standard_normal(nights.DIM)
             answer = catalog.search_vector(vector, k=5, where=where, scope=scope)
-            parts.append([shown(match) for match in answer.objects[0].matches])
+            parts.append([summarize(match) for match in answer.objects[0].matches])
     for product in ("p0021", "p0033"):
         answer = catalog.similar(product, k=5)
-        parts.append([shown(match) for match in answer.objects[0].matches])
+        parts.append([summarize(match) for match in answer.objects[0].matches])
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
-def shown(match: Match) -> list[object]:
+def summarize(match: Match) -> list[object]:
     values = {field.name: getattr(match, field.name) for field in fields(match)}
     crop = values.pop("crop")
     return [hashlib.sha256(crop or b"").hexdigest(), repr(values)]
@@ -259,7 +264,7 @@ def small_index() -> None:
     ann.EXACT_BELOW, ann.PARTITION_ROWS = 100, 64
 
 
-def kind_of(file: str) -> str:
+def name_kind(file: str) -> str:
     """'items: index', 'plan', 'shards' …"""
     parts = Path(file).parts
     if parts[0] == "tables":
@@ -276,7 +281,7 @@ def kind_of(file: str) -> str:
     return f"run: {parts[2].partition('-')[0].partition('.')[0]}"
 
 
-def in_use(folder: Path, state: str) -> set[str]:
+def list_used(folder: Path, state: str) -> set[str]:
     """Files of the table versions that the state's release names: the candidate or the live one."""
     store = open_store(str(folder / state))
     if state == BUILT:
@@ -296,11 +301,11 @@ def draw(folder: Path, states: Iterable[str], count: int, seed: int) -> list[Fli
     rng = random.Random(seed)
     kinds: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
     for state in states:
-        used = in_use(folder, state)
+        used = list_used(folder, state)
         for path in sorted((folder / state).rglob("*")):
             file = str(path.relative_to(folder / state))
             if path.is_file() and path.stat().st_size:
-                name = kind_of(file)
+                name = name_kind(file)
                 old = name.endswith(VERSIONED) and file not in used
                 kinds[f"{name}, others'" if old else name].append((state, file))
     names = sorted(kinds)

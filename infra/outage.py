@@ -42,15 +42,15 @@ FAKES = (
 
 @dataclass(frozen=True)
 class Outage:
-    """one_by_one: SHARE of the GETs fail, regardless of the photo; else all GETs of SHARE of the photos.
-
-    lasts: number of photos affected by the outage; later ones succeed, and so do retries if the outage ends with its
-    photos (`ends`) rather than with the first run of `index`.
-    """
+    """An outage of the source."""
 
     name: str
     one_by_one: bool
+    """SHARE of the GETs fail, regardless of the photo; else all GETs of SHARE of the photos."""
     lasts: int
+    """Number of photos affected by the outage; later ones succeed, and so do retries if the outage ends with its photos
+    (`ends`) rather than with the first run of `index`.
+    """
     ends: bool
     index: tuple[str, ...] = ()  # extra arguments of the first `index`
 
@@ -144,16 +144,16 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = forward
 
 
-def lookdex(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def lookdex(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "lookdex.cli.main", verb, *arguments],
+        [sys.executable, "-m", "lookdex.cli.main", command, *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"LOOKDEX_TRUSTED_MODELS": ",".join(FAKES[1::2])},
     )
     lines = [line for line in done.stderr.splitlines() if line and not line.startswith(("index ", "p0"))]
     print(
-        f"$ lookdex {verb}: exit {done.returncode}",
+        f"$ lookdex {command}: exit {done.returncode}",
         *done.stdout.splitlines()[:2],
         *(lines if done.returncode == 3 else lines[-1:]),
         sep="\n    ",
@@ -163,8 +163,8 @@ def lookdex(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def publish(catalog: str) -> tuple[Store, Release]:
     """Run the stages after `index`; returns the live release."""
-    for verb in ("build", "audit", "promote"):
-        assert lookdex(verb, "--catalog", catalog, "--run-id", "night").returncode == 0
+    for command in ("build", "audit", "promote"):
+        assert lookdex(command, "--catalog", catalog, "--run-id", "night").returncode == 0
     store = open_store(catalog)
     current = promotion_log.live_release(store)
     assert current is not None
@@ -183,7 +183,7 @@ def failed_photos(catalog: str) -> set[str]:
     return {key for key in table["image_key"].to_pylist() if done.get(key, Status.FAILED) == Status.FAILED}
 
 
-def same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bool:
+def has_same_rows(clean: tuple[Store, Release], mended: tuple[Store, Release]) -> bool:
     """Compare items and ledger, except for the time at which each photo was read."""
     ledgers = [
         tables.ledger(store, release).drop(["first_seen", "indexed_at"]).sort_by("image_key")
@@ -229,7 +229,7 @@ def main() -> None:
             print(f"same run id: {front.answered.total()} GETs of {len(front.answered)} photos; each photo that failed "
                   f"once, and no other: {only}")  # fmt: skip
             mended = publish(catalog)
-            same = same_rows(clean, mended)
+            same = has_same_rows(clean, mended)
             print(f"{mended[1].items} items and {sum(mended[1].images.values())} photos; equal to a clean night's: "
                   f"{same}")  # fmt: skip
             good = good and only and same

@@ -1,4 +1,4 @@
-"""spark-submit jobs/evaluate.py VERB …: `lookdex evaluate` with the models in Spark tasks."""
+"""spark-submit jobs/evaluate.py COMMAND …: `lookdex evaluate` with the models in Spark tasks."""
 
 from lookdex.cli.evaluate import evaluate
 

@@ -24,7 +24,7 @@ MOST_GROWTH = 900 << 20  # bytes by which the service process may grow for one q
 
 
 @cache
-def large(format: str, width: int, height: int) -> bytes:
+def make_large_photo(format: str, width: int, height: int) -> bytes:
     """A smooth photo with some noise, as a file below the limit of 20 MB."""
     rng = np.random.default_rng(1)
     seed = Image.fromarray(rng.integers(0, 250, (9, 9, 3), dtype=np.uint8))
@@ -54,7 +54,7 @@ def all_at_once(outcome: Outcome, service: Service, photos: Sequence[bytes]) -> 
 def large_photos(service: Service) -> Outcome:
     """Eight photos of 12 megapixels at once: WebP, PNG, both."""
     outcome = Outcome()
-    kinds = [large(format, *TWELVE) for format in ("WEBP", "PNG")]
+    kinds = [make_large_photo(format, *TWELVE) for format in ("WEBP", "PNG")]
     for photos in (kinds[:1] * 8, kinds[1:] * 8, kinds * 4):
         before = outcome.statuses[200]
         all_at_once(outcome, service, photos)
@@ -64,7 +64,7 @@ def large_photos(service: Service) -> Outcome:
     return outcome
 
 
-def decoders_of(service: Service) -> list[psutil.Process]:
+def find_decoders(service: Service) -> list[psutil.Process]:
     assert service.process is not None
     found = []
     for child in psutil.Process(service.process.pid).children(recursive=True):
@@ -90,13 +90,13 @@ def killed_decoders(service: Service) -> Outcome:
         asking = [clients.submit(ask, number) for number in range(ASKED_AT_A_TIME)]
         for _ in range(KILLS):
             time.sleep(KILLS_SECONDS)
-            for process in decoders_of(service):
+            for process in find_decoders(service):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
         stop.set()
         for future in asking:
             future.result()
-    for process in decoders_of(service):
+    for process in find_decoders(service):
         process.kill()
     status, body = service.ask(photo, {"k": 1})
     outcome.check(status == 200, f"the next photo: {status}: {body[:200]!r}")
@@ -106,7 +106,7 @@ def killed_decoders(service: Service) -> Outcome:
 
 def costly_photos(service: Service) -> Outcome:
     """Photos that exceed the CPU time limit, next to one that does not."""
-    outcome, photo, stop = Outcome(), large("PNG", *TWELVE), threading.Event()
+    outcome, photo, stop = Outcome(), make_large_photo("PNG", *TWELVE), threading.Event()
 
     def ask(_: int) -> None:
         while not stop.is_set():
@@ -128,7 +128,7 @@ def costly_photos(service: Service) -> Outcome:
 
 def many_pixels(service: Service) -> Outcome:
     """One question of eight photos of 48 megapixels: 1.1 GB of pixels."""
-    outcome, photo = Outcome(), large("JPEG", *FORTY_EIGHT)
+    outcome, photo = Outcome(), make_large_photo("JPEG", *FORTY_EIGHT)
     assert service.process is not None
     own, most, done = psutil.Process(service.process.pid), 0, threading.Event()
     before = own.memory_info().rss

@@ -22,19 +22,19 @@ CPU_SECONDS = 3.0  # for one refused question with its photo; 600 ilike once too
 AT_ONCE, ROUNDS = 12, 3
 
 
-def many(part: str, count: int, word: str = "or") -> str:
+def repeat_part(part: str, count: int, word: str = "or") -> str:
     return f" {word} ".join(part.format(n=n) for n in range(count))
 
 
-ILIKES = many("title ilike '%x{n}%'", 600)
+ILIKES = repeat_part("title ilike '%x{n}%'", 600)
 REFUSED = {
     "600 ilike": ILIKES,
     "600 ilike, inverted": f"not ({ILIKES})",
     "a pattern of 12 kB": f"title ilike '%{'x' * 12_000}%'",
-    "many patterns of many parts": many("title like '%{n}%a%a%a%a%a%a%'", 400),
-    "patterns too large for an automaton": many("title like '%g" + "_" * 150 + "{n}%'", 40),
-    "comparisons": many("price<{n}", 1500),
-    "functions": many("lower(title)<'{n}'", 800),
+    "many patterns of many parts": repeat_part("title like '%{n}%a%a%a%a%a%a%'", 400),
+    "patterns too large for an automaton": repeat_part("title like '%g" + "_" * 150 + "{n}%'", 40),
+    "comparisons": repeat_part("price<{n}", 1500),
+    "functions": repeat_part("lower(title)<'{n}'", 800),
     "nested": "(" * 5000 + "true" + ")" * 5000,
     "nots": "not " * 4000 + "true",
     "arithmetic": "price" + "+price" * 3000 + "<1",
@@ -42,9 +42,9 @@ REFUSED = {
 }
 ANSWERED = {
     "1,000 ids in a list": f"product_id in ({', '.join(repr(f'P{n:06d}') for n in range(1000))})",
-    "1,000 ids, joined by or": many("product_id='P{n:06d}'", 700),
+    "1,000 ids, joined by or": repeat_part("product_id='P{n:06d}'", 700),
     "a few ilike": "title ilike '%thing 1%' and not title ilike '%7%' or title ilike '%9 of%'",
-    "the maximum allowed": many("title ilike '%{n}%'", 60),
+    "the maximum allowed": repeat_part("title ilike '%{n}%'", 60),
 }
 
 
@@ -81,7 +81,7 @@ def at_once(service: Service) -> Outcome:
 
 
 @contextmanager
-def large(folder: Path) -> Iterator[Place]:
+def publish_large(folder: Path) -> Iterator[Place]:
     """Publish a release of so many rows."""
     catalog = folder / "large"
     if not catalog.exists():
@@ -91,6 +91,6 @@ def large(folder: Path) -> Iterator[Place]:
 
 
 ATTACKS = (
-    Attack("filters-refused", refused, place=large),
-    Attack("filters-at-once", at_once, place=large),
+    Attack("filters-refused", refused, place=publish_large),
+    Attack("filters-at-once", at_once, place=publish_large),
 )

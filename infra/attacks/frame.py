@@ -33,22 +33,25 @@ TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 
 @dataclass(frozen=True)
 class Place:
-    """The location of a catalogue. control: lets an attack stop or hang its store."""
+    """The location of a catalogue."""
 
     uri: str
     environment: Mapping[str, str] = field(default_factory=dict)
     control: Any = None
+    """Lets an attack stop or hang its store."""
 
 
 @dataclass
 class Service:
-    """A running service. process: None if started elsewhere. ending: set when the attack is about to stop it."""
+    """A running service."""
 
     url: str
     process: subprocess.Popen[bytes] | None
+    """None if started elsewhere."""
     log: Path | None
     place: Place | None = None
     ending: bool = False
+    """Set when the attack is about to stop it."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -56,7 +59,11 @@ class Service:
         return parts.hostname or "127.0.0.1", parts.port or 80
 
     def get(self, path: str, timeout: float = TIMEOUT, source: str = "") -> tuple[int, bytes]:
-        """Status and body of a GET on a new connection. source: the client's address."""
+        """Status and body of a GET on a new connection.
+
+        Args:
+            source: the client's address.
+        """
         return self.request("GET", path, timeout=timeout, source=source)
 
     def ask(
@@ -125,10 +132,12 @@ def form(photo: bytes, options: dict[str, Any] | None = None) -> bytes:
 
 @dataclass
 class Outcome:
-    """The outcome of an attack. statuses: HTTP statuses or words such as "closed". wrong: failed checks."""
+    """The outcome of an attack."""
 
     statuses: Counter[Any] = field(default_factory=Counter)
+    """HTTP statuses or words such as "closed"."""
     wrong: list[str] = field(default_factory=list)
+    """Failed checks."""
 
     def check(self, holds: bool, words: str) -> None:
         if not holds:
@@ -137,14 +146,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attack:
-    """A named attack. settings, open_files (RLIMIT_NOFILE), place: for a service of its own."""
+    """A named attack. With settings, open_files or a place, it gets a service of its own."""
 
     name: str
     run: Callable[[Service], Outcome]
     settings: Mapping[str, str] = field(default_factory=dict)
     open_files: int = 0
+    """RLIMIT_NOFILE of the service."""
     place: Callable[[Path], AbstractContextManager[Place]] | None = None
-    ends: bool = False  # it stops the service
+    ends: bool = False
+    """It stops the service."""
 
     @property
     def alone(self) -> bool:
@@ -162,7 +173,11 @@ def serve(
     settings: Mapping[str, str] = MappingProxyType({}),
     open_files: int = 0,
 ) -> Iterator[Service]:
-    """Start `lookdex serve` from the modules in `lib`. settings: LOOKDEX_… variables without the prefix."""
+    """Start `lookdex serve` from the modules in `lib`.
+
+    Args:
+        settings: LOOKDEX_… variables without the prefix.
+    """
     log = folder / f"serve-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "lookdex.cli.main", "serve", "--catalog", place.uri, "--port", "0"]
     if open_files:

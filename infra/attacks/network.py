@@ -39,13 +39,13 @@ def answer(connection: socket.socket, most: int = 1 << 16) -> bytes:
     return received
 
 
-def status_of(received: bytes) -> int | str:
+def read_status(received: bytes) -> int | str:
     return int(received[9:12]) if received.startswith(b"HTTP/1.1 ") else "closed"
 
 
-def refused(outcome: Outcome, received: bytes, name: str, *statuses: int) -> None:
+def check_refused(outcome: Outcome, received: bytes, name: str, *statuses: int) -> None:
     """Count a response, which must be a problem document with one of the statuses."""
-    status = status_of(received)
+    status = read_status(received)
     outcome.statuses[status] += 1
     outcome.check(status in statuses and PROBLEM in received, f"{name}: {received[:24]!r}")
 
@@ -72,7 +72,7 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def closed(connection: socket.socket, seconds: float) -> bool:
+def is_closed(connection: socket.socket, seconds: float) -> bool:
     """Whether the service closes the connection within that time."""
     connection.settimeout(max(0.01, seconds))
     try:
@@ -85,7 +85,7 @@ def closed(connection: socket.socket, seconds: float) -> bool:
     return True
 
 
-def still_asked(service: Service, times: int, source: str = "") -> Counter[int | str]:
+def keep_asking(service: Service, times: int, source: str = "") -> Counter[int | str]:
     """Statuses of good questions, asked one after the other."""
     statuses: Counter[int | str] = Counter()
     for _ in range(times):
@@ -112,7 +112,7 @@ def endless(begin: bytes, piece: bytes, *statuses: int) -> Callable[[Service], O
                     connection.sendall(block)
                     sent += 1
             connection.settimeout(30)
-            refused(outcome, answer(connection), "answer", *statuses)
+            check_refused(outcome, answer(connection), "answer", *statuses)
         spent = service.cpu() - before
         outcome.check(sent < MEGABYTES, f"all {sent} MB were read")
         outcome.check(spent < 3, f"{spent:.1f} CPU seconds")
@@ -150,7 +150,7 @@ def malformed(service: Service) -> Outcome:
                 with contextlib.suppress(OSError):
                     connection.sendall(request)
                     connection.shutdown(socket.SHUT_WR)
-                refused(outcome, answer(connection), name, 400)
+                check_refused(outcome, answer(connection), name, 400)
     outcome.wrong = sorted(set(outcome.wrong))
     lines = len(service.lines()) - before
     outcome.check(lines < 300, f"{lines} lines in the log")
@@ -178,7 +178,7 @@ def idle_and_half_sent(service: Service) -> Outcome:
     outcome = Outcome()
     with crowd(service, 400), crowd(service, 400, HALF_SENT):
         for source in ("", ELSEWHERE):
-            outcome.statuses += still_asked(service, 10, source)
+            outcome.statuses += keep_asking(service, 10, source)
         files = psutil.Process(service.process.pid).num_fds() if service.process else 0
     outcome.check(set(outcome.statuses) == {200}, "good questions were refused")
     outcome.statuses[f"of {files} open files"] += 1
@@ -194,7 +194,7 @@ def silent(service: Service) -> Outcome:
     with crowd(service, 5) as idle, crowd(service, 5, HALF_SENT) as half, crowd(service, 5, asked) as kept:
         end = time.monotonic() + 8
         for name, connections in (("idle", idle), ("half-sent", half), ("kept", kept)):
-            done = sum(closed(connection, end - time.monotonic()) for connection in connections)
+            done = sum(is_closed(connection, end - time.monotonic()) for connection in connections)
             outcome.statuses[f"{name} closed"] += done
             outcome.check(done == 5, f"{5 - done} of 5 {name} connections are still open")
     return outcome
@@ -205,7 +205,7 @@ def slow_header(service: Service) -> Outcome:
     outcome, end = Outcome(), time.monotonic() + 20
     with connect(service) as connection:
         connection.sendall(HALF_SENT)
-        while not closed(connection, 1.0):
+        while not is_closed(connection, 1.0):
             if time.monotonic() > end:
                 outcome.check(False, "the connection is still open")
                 return outcome
@@ -232,13 +232,13 @@ def unread(service: Service) -> Outcome:
         open_now = list(connections)
         while open_now and time.monotonic() < end:
             time.sleep(0.5)
-            open_now = [connection for connection in open_now if not broken(connection)]
+            open_now = [connection for connection in open_now if not is_reset(connection)]
     outcome.statuses["closed"] = len(connections) - len(open_now)
     outcome.check(not open_now, f"{len(open_now)} connections are still open")
     return outcome
 
 
-def broken(connection: socket.socket) -> bool:
+def is_reset(connection: socket.socket) -> bool:
     """Whether the peer has reset the connection, without reading from it."""
     return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0 or _state(connection) != 1
 
@@ -252,7 +252,7 @@ def _state(connection: socket.socket) -> int:
 
 
 @contextlib.contextmanager
-def trickling(service: Service, count: int, source: str, rate: float = 20) -> Iterator[Counter[int | str]]:
+def trickle(service: Service, count: int, source: str, rate: float = 20) -> Iterator[Counter[int | str]]:
     """Repeat uploads at `rate` bytes per second each. Returns their statuses."""
     stop, statuses = threading.Event(), Counter[int | str]()
     step = max(1, round(rate / 4))
@@ -268,7 +268,7 @@ def trickling(service: Service, count: int, source: str, rate: float = 20) -> It
                     except TimeoutError:
                         connection.sendall(b"a" * step)
                         continue
-                    statuses[status_of(received)] += 1
+                    statuses[read_status(received)] += 1
                     break
             stop.wait(0.1)
 
@@ -288,11 +288,11 @@ def trickles(source: str, rate: float) -> Callable[[Service], Outcome]:
 
     def run(service: Service) -> Outcome:
         outcome = Outcome()
-        with trickling(service, 60, source, rate) as theirs:
+        with trickle(service, 60, source, rate) as theirs:
             time.sleep(3)
             end = time.monotonic() + 12
             while time.monotonic() < end:
-                outcome.statuses += still_asked(service, 1)
+                outcome.statuses += keep_asking(service, 1)
                 time.sleep(0.2)
         outcome.check(set(outcome.statuses) == {200}, "good questions were refused")
         outcome.statuses.update({f"trickle {status}": count for status, count in theirs.items()})
@@ -308,7 +308,7 @@ def no_body(service: Service) -> Outcome:
     with crowd(service, 10, head, ELSEWHERE) as connections:
         end = time.monotonic() + 15
         for connection in connections:
-            done = closed(connection, end - time.monotonic())
+            done = is_closed(connection, end - time.monotonic())
             outcome.statuses["closed" if done else "open"] += 1
     outcome.check("open" not in outcome.statuses, "connections are still open")
     return outcome
@@ -322,7 +322,7 @@ def tiny_chunks(service: Service) -> Outcome:
             connection.sendall(CHUNKED)
             for _ in range(200):
                 connection.sendall(b"1\r\na\r\n" * 100_000)
-        refused(outcome, answer(connection), "answer", 400)
+        check_refused(outcome, answer(connection), "answer", 400)
     spent = service.cpu() - before
     outcome.check(spent < 2, f"{spent:.1f} CPU seconds")
     return outcome
@@ -348,7 +348,7 @@ def sigterm(service: Service) -> Outcome:
                 statuses["no answer"] += 1
 
     with (
-        crowd(service, 50), crowd(service, 50, HALF_SENT), trickling(service, 10, ELSEWHERE),
+        crowd(service, 50), crowd(service, 50, HALF_SENT), trickle(service, 10, ELSEWHERE),
         ThreadPoolExecutor(4) as clients,
     ):  # fmt: skip
         asked = [clients.submit(ask) for _ in range(4)]

@@ -26,7 +26,7 @@ SECONDS = 10.0  # for the service to notice a release
 
 
 @contextmanager
-def with_a_trap(folder: Path) -> Iterator[Place]:
+def set_trap(folder: Path) -> Iterator[Place]:
     uri = folder / "trapped"
     publish(uri, recipe_of(NightSettings()), 500, 256)
     yield Place(str(uri), {"ATTACK_MARK": str(folder / "mark")}, folder / "mark")
@@ -79,4 +79,4 @@ def _refusal(service: Service, release_id: str) -> str:
     return ""
 
 
-ATTACKS = (Attack("release-records", release_records, {"poll_seconds": "0.2"}, place=with_a_trap),)
+ATTACKS = (Attack("release-records", release_records, {"poll_seconds": "0.2"}, place=set_trap),)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mangum import Mangum
 
-from lookdex.cli.options import from_environment
+from lookdex.cli.options import read_environment
 from lookdex.config import ServiceSettings
 from lookdex.service import create_app
 
@@ -23,7 +23,7 @@ TEXTS = ["text/", "application/json", "application/problem+json", "application/j
 
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # Mangum runs each request on it
-app = create_app(from_environment(ServiceSettings, **SETTINGS))
+app = create_app(read_environment(ServiceSettings, **SETTINGS))
 # Started once: the models are loaded and the release is open before the first request.
 started = app.router.lifespan_context(app)
 loop.run_until_complete(started.__aenter__())

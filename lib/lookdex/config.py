@@ -22,7 +22,7 @@ PREFIX = "LOOKDEX_"
 # Variables that are not settings: of --config, dags/nightly_reindex.py and infra/airflow/run.
 OTHER_VARIABLES = ("CONFIG", "JOBS", "RETRIES", "SCHEDULE", "JOBS_ENV", "AIRFLOW_ENV")
 # Kubernetes sets these in every pod next to a service named lookdex.
-_OF_KUBERNETES = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT_\d+_\w+")
+_KUBERNETES_VARIABLE = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT_\d+_\w+")
 
 
 def setting(
@@ -30,12 +30,12 @@ def setting(
     help: str,
     *,
     metavar: str | None = None,
-    least: float | None = None,
-    most: float | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Define a setting. least, most: limits of a number. choices: allowed values of a text."""
-    metadata = {"help": help, "metavar": metavar, "least": least, "most": most, "choices": choices}
+    """Define a setting, with the limits of a number or the allowed values of a text."""
+    metadata = {"help": help, "metavar": metavar, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
@@ -54,7 +54,7 @@ class SharedSettings:
     device: str = setting(
         "cpu", "Device for the models: cpu, cuda or cuda:N. There is no fallback.", metavar="DEVICE"
     )
-    batch: int = setting(8, "Photos per call of a model.", least=1)
+    batch: int = setting(8, "Photos per call of a model.", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,41 +98,43 @@ class NightSettings(SharedSettings):
         "", "File with columns image_key and product_id, instead of a pattern.", metavar="URI"
     )
     min_score: float | None = setting(
-        None, "Detections below this score are dropped (default: the detector's).", least=0, most=1
+        None, "Detections below this score are dropped (default: the detector's).", minimum=0, maximum=1
     )
     nms_iou: float = setting(
-        0.7, "Boxes with a larger IoU are one object, whatever their labels.", least=0, most=1
+        0.7, "Boxes with a larger IoU are one object, whatever their labels.", minimum=0, maximum=1
     )
-    max_objects: int = setting(20, "Most objects per photo; those with the highest scores are kept.", least=1)
+    max_objects: int = setting(
+        20, "Maximum objects per photo; those with the highest scores are kept.", minimum=1
+    )
     crop_margin: float | None = setting(
         None,
         "Margin around a box before embedding, as a share of its longer side (default: the embedder's).",
-        least=0,
-        most=1,
+        minimum=0,
+        maximum=1,
     )
-    crop_pixels: int = setting(256, "Longer side of stored crops, in pixels.", least=1)
-    max_bytes: int = setting(50_000_000, "Most bytes of a file. Larger ones are rejected.", least=1)
+    crop_pixels: int = setting(256, "Longer side of stored crops, in pixels.", minimum=1)
+    max_bytes: int = setting(50_000_000, "Maximum bytes of a file. Larger ones are rejected.", minimum=1)
     max_pixels: int = setting(
-        100_000_000, "Most pixels of a photo. Larger ones are rejected before decoding.", least=1
+        100_000_000, "Maximum pixels of a photo. Larger ones are rejected before decoding.", minimum=1
     )
-    shard_images: int = setting(256, "Photos per shard, the unit of work and of resuming.", least=1)
-    fetch_workers: int = setting(8, "Threads that fetch and decode photos, in each Spark worker.", least=1)
-    fetch_seconds: float = setting(60.0, "Seconds to fetch a photo, over all attempts.", least=1)
+    shard_images: int = setting(256, "Photos per shard, the unit of work and of resuming.", minimum=1)
+    fetch_workers: int = setting(8, "Threads that fetch and decode photos, in each Spark worker.", minimum=1)
+    fetch_seconds: float = setting(60.0, "Seconds to fetch a photo, over all attempts.", minimum=1)
     master: str = setting(
         "", "Spark master (default: that of spark-submit, else local[cores]).", metavar="URL"
     )
     max_change: float = setting(
         0.10,
-        "Largest share of the catalogue that may vanish, lose its products or be rejected in one night.",
-        least=0,
-        most=1,
+        "Largest share of the catalogue that may vanish, lose its products or be rejected in one run.",
+        minimum=0,
+        maximum=1,
     )
     thresholds: str = setting(
         "",
         "File of `lookdex evaluate end-to-end --thresholds`, stored with the release (default: the live one's).",
         metavar="URI",
     )
-    keep_releases: int = setting(7, "Releases to keep for rollbacks.", least=1)
+    keep_releases: int = setting(7, "Releases to keep for rollbacks.", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +145,7 @@ class ServiceSettings(SharedSettings):
         "127.0.0.1", "Address that `lookdex serve` listens on. 0.0.0.0 listens on all interfaces."
     )
     port: int = setting(
-        8000, "Port that `lookdex serve` listens on. 0 picks a free port.", least=0, most=65535
+        8000, "Port that `lookdex serve` listens on. 0 picks a free port.", minimum=0, maximum=65535
     )
     engine: str = setting(
         "auto",
@@ -180,60 +182,64 @@ class ServiceSettings(SharedSettings):
         metavar="ADDRESS,…",
     )
     connections: int = setting(
-        0, "Most open connections. 0: as many as the open-file limit allows, up to 1,000.", least=0
+        0, "Maximum open connections. 0: as many as the open-file limit allows, up to 1,000.", minimum=0
     )
     client_share: float = setting(
         0.5,
         "Largest share of the requests, and of the large uploads, in progress for one client.",
-        least=0,
-        most=1,
+        minimum=0,
+        maximum=1,
     )
     client_rate: float = setting(
         2000.0,
         "Minimum bytes per second at which a client must send its upload and read its answer.",
-        least=0,
+        minimum=0,
     )
     header_seconds: float = setting(
-        10.0, "Seconds for a request header to arrive, also on a new connection.", least=0.1
+        10.0, "Seconds for a request header to arrive, also on a new connection.", minimum=0.1
     )
-    keep_alive_seconds: float = setting(65.0, "Seconds after which an idle connection is closed.", least=0.1)
+    keep_alive_seconds: float = setting(
+        65.0, "Seconds after which an idle connection is closed.", minimum=0.1
+    )
     upload_bytes: int = setting(
-        20_000_000, "Largest upload in bytes. Larger ones are refused while they arrive.", least=1
+        20_000_000, "Largest upload in bytes. Larger ones are refused while they arrive.", minimum=1
     )
     upload_pixels: int = setting(
-        50_000_000, "Most pixels of an upload. Larger ones are refused before decoding.", least=1
+        50_000_000, "Maximum pixels of an upload. Larger ones are refused before decoding.", minimum=1
     )
-    upload_frames: int = setting(100, "Most frames of an animation. The first frame is searched.", least=1)
-    receive_seconds: float = setting(30.0, "Seconds for an upload to arrive.", least=0.1)
+    upload_frames: int = setting(
+        100, "Maximum frames of an animation. The first frame is searched.", minimum=1
+    )
+    receive_seconds: float = setting(30.0, "Seconds for an upload to arrive.", minimum=0.1)
     decode_seconds: float = setting(
         8.0,
-        "Most CPU seconds for decoding one photo. A photo that takes longer is refused.",
-        least=0.1,
+        "Maximum CPU seconds for decoding one photo. A photo that takes longer is refused.",
+        minimum=0.1,
     )
-    decoders: int = setting(0, "Decoder processes. 0: one per core.", least=0)
+    decoders: int = setting(0, "Decoder processes. 0: one per core.", minimum=0)
     places: int = setting(
-        0, "Questions answered at the same time. 0: one more than there are cores.", least=0
+        0, "Questions answered at the same time. 0: one more than there are cores.", minimum=0
     )
-    queue: int = setting(8, "Questions that may wait. Further ones are refused with 503.", least=0)
+    queue: int = setting(8, "Questions that may wait. Further ones are refused with 503.", minimum=0)
     deadline_seconds: float = setting(
-        10.0, "Seconds to answer a question. After that it is refused with 503.", least=0.1
+        10.0, "Seconds to answer a question. After that it is refused with 503.", minimum=0.1
     )
     store_seconds: float = setting(
         1.0,
         "Seconds for the catalogue's store to answer a small request. If it does not, questions that need it are "
         "refused with 503 until it answers again.",
-        least=0.1,
+        minimum=0.1,
     )
-    poll_seconds: float = setting(5.0, "Seconds between checks for a new live release.", least=0.01)
-    drain_seconds: float = setting(30.0, "Seconds to finish open requests after SIGTERM.", least=0)
+    poll_seconds: float = setting(5.0, "Seconds between checks for a new live release.", minimum=0.01)
+    drain_seconds: float = setting(30.0, "Seconds to finish open requests after SIGTERM.", minimum=0)
 
 
-def settings_of(model: type[SharedSettings]) -> dict[str, Field[Any]]:
+def settings_by_name(model: type[SharedSettings]) -> dict[str, Field[Any]]:
     """The settings of a model, by name."""
     return {entry.name: entry for entry in fields(model)}
 
 
-SETTINGS = settings_of(NightSettings) | settings_of(ServiceSettings)
+SETTINGS = settings_by_name(NightSettings) | settings_by_name(ServiceSettings)
 
 
 def read_file(path: str | None) -> dict[str, Any]:
@@ -256,16 +262,16 @@ def read_file(path: str | None) -> dict[str, Any]:
     return values
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
 
 
-def unknown_variables(names: Iterable[str]) -> dict[str, str]:
+def find_unknown_variables(names: Iterable[str]) -> dict[str, str]:
     """The LOOKDEX_… variables that are not settings, each with the most similar one that is, or ''."""
     known = [name.upper() for name in SETTINGS] + list(OTHER_VARIABLES)
     own = sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
-    unknown = [name for name in own if name not in known and not _OF_KUBERNETES.fullmatch(name)]
+    unknown = [name for name in own if name not in known and not _KUBERNETES_VARIABLE.fullmatch(name)]
     nearest = {name: get_close_matches(name, known, 1) for name in unknown}
     return {PREFIX + name: PREFIX + near[0] if near else "" for name, near in nearest.items()}
 
@@ -274,7 +280,8 @@ def markdown() -> str:
     """The tables of settings in docs/configuration.md."""
     models = {"Nightly run": NightSettings, "Service": ServiceSettings}
     return "\n\n".join(
-        f"## {title}\n\n{model.__doc__}\n\n{_table(settings_of(model))}" for title, model in models.items()
+        f"## {title}\n\n{model.__doc__}\n\n{_table(settings_by_name(model))}"
+        for title, model in models.items()
     )
 
 

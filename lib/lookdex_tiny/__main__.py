@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from lookdex.cli.options import Verb
+from lookdex.cli.options import Command
 from lookdex.training import rendered
 from lookdex_tiny import detector as tiny_detector
 from lookdex_tiny import pseudo
@@ -31,7 +31,7 @@ def main() -> None:
 main.add_command(embedder, "embedder")
 
 
-@main.command("detector", cls=Verb)
+@main.command("detector", cls=Command)
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder with ccp/ and clothing/.")  # fmt: skip
 @click.option(

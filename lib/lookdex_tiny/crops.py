@@ -34,7 +34,7 @@ class Place:
     box: tuple[float, float, float, float] | None = None
 
     @classmethod
-    def of(cls, path: Path, box: np.ndarray) -> Place:
+    def create(cls, path: Path, box: np.ndarray) -> Place:
         x0, y0, x1, y1 = (float(v) for v in box)
         return cls(path, (x0, y0, x1, y1))
 
@@ -43,8 +43,9 @@ class Crops:
     """Cuts objects out of photos, and caches small regions as JPEG in memory, and in `folder`, which processes can
     share.
 
-    canvases: (height, width) of the crops; each uses the one on which it is largest. `scale` shrinks them for faster
-    training steps.
+    Args:
+        canvases: (height, width) of the crops; each uses the one on which it is largest.
+        scale: shrinks them for faster training steps.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Crops:
         if real and rng.random() < 0.55:
             picture = views.change_viewpoint(picture, rng, 0.1)
         if real and rng.random() < 0.5:
-            picture = _turned(picture, float(rng.normal(0, 7)))
+            picture = _rotate(picture, float(rng.normal(0, 7)))
         if rng.random() < 0.5:
             picture = picture[:, ::-1]
         if rng.random() < 0.12:
@@ -85,7 +86,7 @@ class Crops:
         """An object as indexed, at full resolution and deterministic: uint8 (*canvas, 3)."""
         image = read(place.path)
         if place.box is not None:
-            image = cut(image, np.array(place.box), self.margin)
+            image = crop_box(image, np.array(place.box), self.margin)
         return fit(image, choose_canvas(image.shape, self.canvases), 255, centred=True)[0]
 
     def _object(self, place: Place, real: bool) -> np.ndarray:
@@ -107,22 +108,22 @@ class Crops:
         rng = self._rng
         if rng.random() < 0.4:
             if place not in self._masks:
-                self._masks[place] = views.thing_mask(image)
+                self._masks[place] = views.segment(image)
             mask = self._masks[place]
             if mask is not None:
-                image = views.swap_ground(image, mask, self._ground(image))
+                image = views.swap_background(image, mask, self._ground(image))
         return views.random_part(image, rng, 0.55) if rng.random() < 0.7 else image
 
     def _ground(self, image: np.ndarray) -> np.ndarray:
         """A plain background, or another photo."""
         if self._rng.random() < 0.5 or len(self._kept) < 50:
-            return views.plain_ground(image, self._rng)
+            return views.draw_background(image, self._rng)
         places = list(self._kept)
         return self._region(places[self._rng.integers(len(places))])[0]
 
     def _region(self, place: Place) -> tuple[np.ndarray, Box]:
         if place not in self._kept:
-            self._kept[place] = _shared(place, self._store) if self._store else _Region.of(place)
+            self._kept[place] = _get_region(place, self._store) if self._store else _Region.create(place)
         region = self._kept[place]
         image = cv2.cvtColor(np.asarray(cv2.imdecode(region.data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)
         return image, region.box
@@ -130,13 +131,15 @@ class Crops:
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """An object with its context. data: uint8 (bytes,), a JPEG. box: the object's, in its pixels."""
+    """An object with its context."""
 
     data: np.ndarray
+    """uint8 (bytes,), a JPEG."""
     box: Box
+    """The object's, in its pixels."""
 
     @classmethod
-    def of(cls, place: Place) -> _Region:
+    def create(cls, place: Place) -> _Region:
         image = read(place.path)
         height, width = image.shape[:2]
         box = Box(0, 0, width, height) if place.box is None else Box(*(round(float(v)) for v in place.box))
@@ -154,14 +157,14 @@ class _Region:
         return cls(data.reshape(-1), Box(*inner))
 
 
-def _shared(place: Place, store: Store) -> _Region:
+def _get_region(place: Place, store: Store) -> _Region:
     """The region from the shared store; created and stored if it is missing."""
     key = f"{hashlib.sha256(repr(place).encode()).hexdigest()}.npz"
     try:
         with np.load(BytesIO(store.get(key))) as kept:
             return _Region(kept["data"], Box(*(int(v) for v in kept["box"])))
     except NotFound:
-        region, out = _Region.of(place), BytesIO()
+        region, out = _Region.create(place), BytesIO()
         np.savez(
             out, data=region.data, box=np.array([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
         )
@@ -169,14 +172,14 @@ def _shared(place: Place, store: Store) -> _Region:
         return region
 
 
-def cut(image: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
+def crop_box(image: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
     """The index's crop of a box, deterministic."""
     height, width = image.shape[:2]
     near = geometry.expand(Box(*(round(float(v)) for v in box)), margin, width, height)
     return image[near.y0 : near.y1, near.x0 : near.x1]
 
 
-def _turned(image: np.ndarray, degrees: float) -> np.ndarray:
+def _rotate(image: np.ndarray, degrees: float) -> np.ndarray:
     h, w = image.shape[:2]
     matrix = cv2.getRotationMatrix2D((w / 2, h / 2), degrees, 1.0)
     return cv2.warpAffine(image, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

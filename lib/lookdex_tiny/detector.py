@@ -30,17 +30,18 @@ CARD = Card(
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """data: folder with ccp/ and clothing/. work: rendered photos, generated boxes, checkpoints. out: the model's
-    folder.
-
-    start: folder of a trained model to continue from; None: ImageNet weights. minutes: training time.
-    """
+    """Settings of lookdex-tiny's detector."""
 
     data: Path
+    """Folder with ccp/ and clothing/."""
     work: Path
+    """Rendered photos, generated boxes, checkpoints."""
     out: Path
+    """The model's folder."""
     start: Path | None = None
+    """Folder of a trained model to continue from; None: ImageNet weights."""
     minutes: float = 105
+    """Training time."""
     device: str = "cpu"
     resume: bool = False
     seed: int = 0

@@ -18,14 +18,14 @@ from lookdex.models.device import open_device
 from lookdex.models.embed import load_embedder
 from lookdex.models.fcos import MEAN, STD, TRUNK
 from lookdex.taxonomy.categories import CATEGORIES
-from lookdex.training.ahead import workers_for
-from lookdex.training.convolutions import without_cudnn
-from lookdex.training.embedder.drawing import drawing
+from lookdex.training.ahead import count_workers
+from lookdex.training.convolutions import disable_cudnn
+from lookdex.training.embedder.drawing import open_source
 from lookdex.training.embedder.fit import Batch, Options, Source, Trainee, fit
 from lookdex.training.embedder.losses import Heads
 from lookdex.training.embedder.tower import EfficientNetTower
 from lookdex.training.loop import Run, freeze_early, imagenet_trunk, load_start, write
-from lookdex.training.measure import in_batches
+from lookdex.training.measure import split_batches
 from lookdex_tiny.crops import Crops
 from lookdex_tiny.lookalikes import Lookalikes
 from lookdex_tiny.measure import report
@@ -77,32 +77,38 @@ CONFIG = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """out: the model's folder. run: checkpoints and logs. data: folder with ccp/ and clothing/. rendered, held:
-    folders of `lookdex.training.rendered` for training and evaluation; rendered_seed: seed of the former.
+    """Settings of lookdex-tiny's embedder."""
 
-    start: folder of a trained model to continue from; None: ImageNet weights. keep: the share of its weights in the
-    exported model, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022). mix, scales: of batches, as
-    in `pace.Pace`. tagged: as in `pairs.Pairs`. workers: prefetch processes; None: see `ahead.workers_for`.
-
-    alike: fill batches with rendered products that look alike to `start`. The right product of another shop then comes
+    out: Path
+    """The model's folder."""
+    run: Path
+    """Checkpoints and logs."""
+    data: Path
+    """Folder with ccp/ and clothing/."""
+    rendered: Path
+    """Folder of `lookdex.training.rendered` for training; `held` is that for evaluation."""
+    rendered_seed: int
+    """Seed of `rendered`."""
+    held: Path
+    start: Path | None = None
+    """Folder of a trained model to continue from; None: ImageNet weights."""
+    keep: float = 0.0
+    """The share of its weights in the exported model, 0 … 1 (Wortsman et al., Robust fine-tuning of zero-shot models,
+    2022).
+    """
+    options: Options = field(default_factory=Options)
+    mix: Mix = CPU.mix
+    """Of batches, as in `pace.Pace`; so is `scales`."""
+    scales: tuple[tuple[float, float], ...] = CPU.scales
+    tagged: Path | None = None
+    """As in `pairs.Pairs`."""
+    workers: int | None = None
+    """Prefetch processes; None: see `ahead.count_workers`."""
+    alike: bool = False
+    """Fill batches with rendered products that look alike to `start`. The right product of another shop then comes
     first more often (0.859 instead of 0.835 after 75,000 crops), but real garments have slightly fewer neighbours of
     their label (0.797 instead of 0.807).
     """
-
-    out: Path
-    run: Path
-    data: Path
-    rendered: Path
-    rendered_seed: int
-    held: Path
-    start: Path | None = None
-    keep: float = 0.0
-    options: Options = field(default_factory=Options)
-    mix: Mix = CPU.mix
-    scales: tuple[tuple[float, float], ...] = CPU.scales
-    tagged: Path | None = None
-    workers: int | None = None
-    alike: bool = False
 
 
 class Drawn:
@@ -111,7 +117,7 @@ class Drawn:
     def __init__(self, settings: Settings, worker: int = 0, folder: Path | None = None) -> None:
         rng = np.random.default_rng((settings.options.seed, worker))
         self._crops, self._scales = Crops(MARGIN, CANVASES, rng, folder=folder), settings.scales
-        self._pairs = pairs_of(settings, self._crops, rng)
+        self._pairs = open_pairs(settings, self._crops, rng)
         self.refresh = self._pairs.refresh  # the rendered folder may still grow
 
     def batch(self, progress: float) -> Batch:
@@ -121,10 +127,10 @@ class Drawn:
 
 def source(settings: Settings, workers: int) -> AbstractContextManager[Source]:
     """The training's batches. Worker processes share their crops in the run's folder."""
-    return drawing(partial(Drawn, settings, folder=settings.run / "crops" if workers else None), workers)
+    return open_source(partial(Drawn, settings, folder=settings.run / "crops" if workers else None), workers)
 
 
-def pairs_of(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pairs:
+def open_pairs(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pairs:
     lookalikes_file = settings.run / LOOKALIKES
     return Pairs(
         settings.data, settings.rendered, settings.rendered_seed, crops, settings.mix, rng, settings.tagged,
@@ -135,16 +141,16 @@ def pairs_of(settings: Settings, crops: Crops, rng: np.random.Generator) -> Pair
 def find_lookalikes(settings: Settings) -> None:
     """Find similar rendered products, by the start model's vectors of their first photos, and save them."""
     crops = Crops(MARGIN, CANVASES, np.random.default_rng(0))
-    pairs = pairs_of(settings, crops, np.random.default_rng(0))
+    pairs = open_pairs(settings, crops, np.random.default_rng(0))
     print("finding similar rendered products", flush=True)
     embedder = load_embedder(str(settings.start), device=settings.options.device)
     ids: list[str] = []
     vectors: list[np.ndarray] = []
-    for ids_batch in in_batches(pairs.product_ids(), 64):
+    for ids_batch in split_batches(pairs.product_ids(), 64):
         places = [pairs.product(one)[3] or pairs.product(one)[4] for one in ids_batch]
         vectors.append(embedder.embed_images([crops.plain(first) for first, *_ in places]))
         ids += ids_batch
-    Lookalikes.of(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
+    Lookalikes.compute(ids, np.concatenate(vectors)).save(settings.run / LOOKALIKES)
 
 
 def train(settings: Settings) -> None:
@@ -186,14 +192,14 @@ def train(settings: Settings) -> None:
         save(values)
         report(settings.out, settings.data, settings.held, run, MARGIN, looks=40, garments=200)
 
-    workers = workers_for(device) if settings.workers is None else settings.workers
-    with without_cudnn(device), source(settings, workers) as batches:
-        values = settled(settings, fit(trainee, batches, run, settings.options, halfway))
+    workers = count_workers(device) if settings.workers is None else settings.workers
+    with disable_cudnn(device), source(settings, workers) as batches:
+        values = blend_with_start(settings, fit(trainee, batches, run, settings.options, halfway))
     save(values)
     report(settings.out, settings.data, settings.held, run, MARGIN, looks=1000, garments=400)
 
 
-def settled(settings: Settings, values: dict[str, Tensor]) -> dict[str, Tensor]:
+def blend_with_start(settings: Settings, values: dict[str, Tensor]) -> dict[str, Tensor]:
     """Blend trained weights with the start model's, as the settings require."""
     return blend(load_file(settings.start / WEIGHTS), values, settings.keep) if settings.start else values
 

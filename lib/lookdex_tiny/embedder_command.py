@@ -20,7 +20,7 @@ from lookdex.training.embedder.fit import Options
 from lookdex.training.embedder.losses import TEMPERATURE
 from lookdex_tiny import refine
 from lookdex_tiny.embedder import ALIKE, Settings, train
-from lookdex_tiny.pace import CPU, GPU, pace_for
+from lookdex_tiny.pace import CPU, GPU, choose_pace
 from lookdex_tiny.pseudo import TAGGED, boxes_file, find_boxes
 
 SEED, HELD_SEED = 3_000_000, 900_000_000
@@ -70,7 +70,7 @@ def main(
     """Train lookdex-tiny's embedder on clothing/, ccp/ and rendered photos."""
     if alike and start is None:
         raise click.UsageError("--alike needs --start, whose model finds the similar products")
-    pace, tagged = pace_for(open_device(device)), boxes_file(work, TAGGED)
+    pace, tagged = choose_pace(open_device(device)), boxes_file(work, TAGGED)
     settings = Settings(
         out, work / "embedder", data, work / "rendered", SEED, work / "held", start, keep,
         Options(

@@ -5,7 +5,7 @@
 The protocol is fixed. Things are every garment of the held-out senders and every object of the held-out street photos
 whose shorter side has at least SMALLEST pixels. The gallery is each thing as the index embeds it. A query is 60 to
 100 % of it, from another viewpoint, under another light and colour, as a JPEG of quality 40, and, where it can be
-segmented (`views.thing_mask`), on another background: plain or another thing's photo, with equal chance. Randomness is
+segmented (`views.segment`), on another background: plain or another thing's photo, with equal chance. Randomness is
 seeded by the thing's number, so that every model gets the same queries.
 """
 
@@ -23,9 +23,9 @@ from lookdex.models.embed import Embedder, load_embedder
 from lookdex.training import sources
 from lookdex.training.augment import recolour
 from lookdex.training.embedder import views
-from lookdex.training.measure import in_batches
-from lookdex.training.records import Garment, Scene
-from lookdex_tiny.crops import cut
+from lookdex.training.measure import split_batches
+from lookdex.training.scenes import Garment, Scene
+from lookdex_tiny.crops import crop_box
 
 SMALLEST = 48  # pixels
 SEED = 2026
@@ -34,17 +34,17 @@ VIEWPOINT, LIGHT, QUALITY, PART = 0.1, 1.0, 40, 0.6
 
 @dataclass(frozen=True, slots=True)
 class KnownAgain:
-    """first: share of the queries with their own thing as nearest. grounds: share of queries with another
-    background.
-    """
+    """How often things are recognised."""
 
     first: float
+    """Share of the queries with their own thing as nearest."""
     among_ten: float
     grounds: float
+    """Share of queries with another background."""
     things: int
 
 
-def known_again(
+def measure_known_again(
     embedder: Embedder, garments: Sequence[Garment], street: Sequence[Scene], margin: float
 ) -> KnownAgain:
     """Query with a strong view of every thing."""
@@ -53,16 +53,16 @@ def known_again(
     for scene in street:
         image = sources.read(scene.path)
         sides = (scene.boxes[:, 2:] - scene.boxes[:, :2]).min(axis=1)
-        things += [cut(image, box, margin) for box in scene.boxes[sides >= SMALLEST]]
-    gallery = _embedded(embedder, things)
+        things += [crop_box(image, box, margin) for box in scene.boxes[sides >= SMALLEST]]
+    gallery = _embed(embedder, things)
     swapped, queries = 0, []
     for number, thing in enumerate(things):
         rng = np.random.default_rng((SEED, number))
         other = things[int(rng.integers(len(things)))]
-        mask = views.thing_mask(thing) if number < garment_count else None
+        mask = views.segment(thing) if number < garment_count else None
         swapped += mask is not None
         queries.append(strong_view(thing, mask, other, rng))
-    similar = _embedded(embedder, queries) @ gallery.T
+    similar = _embed(embedder, queries) @ gallery.T
     own = similar[np.arange(len(things)), np.arange(len(things))]
     rank = (similar > own[:, None]).sum(axis=1)
     return KnownAgain(
@@ -73,16 +73,20 @@ def known_again(
 def strong_view(
     thing: np.ndarray, mask: np.ndarray | None, other: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Augment a thing (uint8 (H, W, 3)); mask: bool (H, W), or None to keep its background."""
+    """Augment a thing, uint8 (H, W, 3).
+
+    Args:
+        mask: bool (H, W), or None to keep its background.
+    """
     if mask is not None:
-        under = views.plain_ground(thing, rng) if rng.random() < 0.5 else other
-        thing = views.swap_ground(thing, mask, under)
+        under = views.draw_background(thing, rng) if rng.random() < 0.5 else other
+        thing = views.swap_background(thing, mask, under)
     view = views.change_viewpoint(views.random_part(thing, rng, PART), rng, VIEWPOINT)
-    return views.poor_jpeg(recolour(view, rng, LIGHT), QUALITY)
+    return views.degrade_jpeg(recolour(view, rng, LIGHT), QUALITY)
 
 
-def _embedded(embedder: Embedder, pictures: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([embedder.embed_images(batch) for batch in in_batches(pictures, 64)])
+def _embed(embedder: Embedder, pictures: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([embedder.embed_images(batch) for batch in split_batches(pictures, 64)])
 
 
 def main() -> None:
@@ -90,7 +94,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with ccp/ and clothing/")
     parser.add_argument("--embedder", default=TINY)
     options = parser.parse_args()
-    result = known_again(
+    result = measure_known_again(
         load_embedder(options.embedder),
         sources.garments(options.data / "clothing")[1],
         sources.street(options.data / "ccp")[1],

@@ -11,12 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-MOST = 40  # neighbours kept per thing
+NEIGHBOURS = 40  # neighbours kept per thing
 _BLOCK = 1024  # things compared per block
 
 
 class Lookalikes:
-    """The nearest neighbours of each thing. ids: distinct. near: int32 (n, m), indexes in `ids`, nearest first."""
+    """The nearest neighbours of each thing.
+
+    Args:
+        ids: distinct.
+        near: int32 (n, m), indexes in `ids`, nearest first.
+    """
 
     def __init__(self, ids: Sequence[str], near: np.ndarray) -> None:
         self._ids, self._near = list(ids), near
@@ -25,16 +30,16 @@ class Lookalikes:
         self._odds = odds / max(odds.sum(), 1.0)
 
     @classmethod
-    def of(cls, ids: Sequence[str], vectors: np.ndarray, most: int = MOST) -> Lookalikes:
+    def compute(cls, ids: Sequence[str], vectors: np.ndarray, limit: int = NEIGHBOURS) -> Lookalikes:
         """Compute from vectors (n, dim) by cosine; lengths may differ but not be 0."""
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        most = min(most, len(unit) - 1)
-        near = np.empty((len(unit), most), np.int32)
+        limit = min(limit, len(unit) - 1)
+        near = np.empty((len(unit), limit), np.int32)
         for start in range(0, len(unit), _BLOCK):
             block = np.arange(start, min(len(unit), start + _BLOCK))
             cosines = unit[block] @ unit.T
             cosines[block - start, block] = -np.inf
-            near[block] = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
+            near[block] = np.argsort(-cosines, axis=1, kind="stable")[:, :limit]
         return cls(ids, near)
 
     def beside(self, thing: str, count: int, rng: np.random.Generator) -> list[str]:

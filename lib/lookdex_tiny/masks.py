@@ -16,13 +16,14 @@ from lookdex.records import Box
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """folder: <photo name>.png, whose grey value n means names[n]."""
+    """Masks of photos."""
 
     folder: Path
+    """<photo name>.png, whose grey value n means names[n]."""
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, root: Path) -> Masks:
+    def load(cls, root: Path) -> Masks:
         """Load the masks of `root` (masks/, mask_labels.json)."""
         return cls(root / "masks", tuple(json.loads((root / "mask_labels.json").read_text())))
 
@@ -34,10 +35,10 @@ class Masks:
             raise FileNotFoundError(f"{file} is missing or not an image")
         inside = slice(box.y0, box.y1), slice(box.x0, box.x1)
         own = mask[inside] == self.names.index(tag)
-        return name_of(photo[inside][own]) if own.any() else None
+        return name_colour(photo[inside][own]) if own.any() else None
 
 
-def name_of(pixels: np.ndarray) -> str:
+def name_colour(pixels: np.ndarray) -> str:
     """The colour name of pixels, uint8 (…, 3) RGB."""
     flat = pixels.reshape(-1, 3)
     return vote(to_lab(flat), np.ones(len(flat)))[0]

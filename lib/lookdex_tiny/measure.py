@@ -9,13 +9,13 @@ import numpy as np
 from lookdex.models.embed import Embedder, load_embedder
 from lookdex.training import rendered, sources
 from lookdex.training.loop import Run
-from lookdex.training.measure import in_batches, right_nearest, shares
-from lookdex.training.records import Garment, Scene
-from lookdex_tiny.crops import cut
+from lookdex.training.measure import compute_shares, is_nearest_right, split_batches
+from lookdex.training.scenes import Garment, Scene
+from lookdex_tiny.crops import crop_box
 
 
 def embed(embedder: Embedder, pictures: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([embedder.embed_images(batch) for batch in in_batches(pictures, 32)])
+    return np.concatenate([embedder.embed_images(batch) for batch in split_batches(pictures, 32)])
 
 
 def garments_nearest(embedder: Embedder, found: list[Garment]) -> dict[str, float]:
@@ -51,7 +51,7 @@ def products_nearest(
         image = sources.read(scene.path)
         for box, product in zip(scene.boxes, scene.product_ids, strict=True):
             if product:
-                pictures += [cut(image, box, margin), image]
+                pictures += [crop_box(image, box, margin), image]
                 names += [product, product]
     gallery = embed(embedder, pictures)
     have = set(names)
@@ -60,11 +60,11 @@ def products_nearest(
         image = sources.read(scene.path)
         for box, product, kind in zip(scene.boxes, scene.product_ids, scene.labels, strict=True):
             if product in have:
-                queries.append(cut(image, box, margin))
+                queries.append(crop_box(image, box, margin))
                 answers.append(product)
                 kinds.append(kind)
-    right = right_nearest(embed(embedder, queries), answers, gallery, names)
-    return float(right.mean()), shares(kinds, right), len(have)
+    right = is_nearest_right(embed(embedder, queries), answers, gallery, names)
+    return float(right.mean()), compute_shares(kinds, right), len(have)
 
 
 def report(

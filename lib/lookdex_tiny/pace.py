@@ -12,19 +12,22 @@ from lookdex_tiny.pairs import Mix
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """mix: of a batch. rate: peak learning rate; rate_on: when continuing from a trained model.
-
-    average: decay of the weights' moving average per step. memory: vectors of earlier batches. scales: relative image
-    sides up to a share of the training; smaller images train faster, and slightly larger ones afterwards do no harm
-    (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
-    """
+    """How a training proceeds on a device."""
 
     mix: Mix
+    """What a batch consists of."""
     rate: float
+    """Peak learning rate."""
     rate_on: float
+    """Peak learning rate when continuing from a trained model."""
     average: float
+    """Decay of the weights' moving average per step."""
     memory: int
+    """Number of vectors of earlier batches."""
     scales: tuple[tuple[float, float], ...]
+    """Relative image sides up to a share of the training; smaller images train faster, and slightly larger ones
+    afterwards do no harm (Touvron et al., Fixing the train-test resolution discrepancy, 2019).
+    """
 
 
 CPU = Pace(Mix(10, 8, 4, 1), 1.2e-3, 1.2e-3, 0.98, 4096, ((0.5, 176 / 224), (1.0, 200 / 224)))
@@ -32,7 +35,7 @@ CPU = Pace(Mix(10, 8, 4, 1), 1.2e-3, 1.2e-3, 0.98, 4096, ((0.5, 176 / 224), (1.0
 GPU = Pace(Mix(80, 56, 44, 8), 1.6e-3, 9e-4, 0.99, 8192, ((0.3, 176 / 224), (0.75, 200 / 224), (1.0, 1.0)))
 
 
-def pace_for(device: torch.device) -> Pace:
+def choose_pace(device: torch.device) -> Pace:
     return GPU if device.type == "cuda" else CPU
 
 

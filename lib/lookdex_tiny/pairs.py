@@ -16,7 +16,7 @@ from lookdex.taxonomy.word_lists import korean_names
 from lookdex.training import rendered, sources
 from lookdex.training.embedder.fit import Batch
 from lookdex.training.embedder.tower import Pictures
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex_sample import Product, make_product
 from lookdex_tiny.crops import Crops, Place
 from lookdex_tiny.lookalikes import Lookalikes
@@ -56,8 +56,10 @@ class Mix:
 class Pairs:
     """Draws batches. The rendered folder may still grow: `refresh` reads it again.
 
-    tagged: COCO file with boxes of street photos that have tags but no masks (`pseudo`); skipped if missing.
-    lookalikes: of the rendered products; if given, the rendered products of a category are look-alikes of one of them.
+    Args:
+        tagged: COCO file with boxes of street photos that have tags but no masks (`pseudo`); skipped if missing.
+        lookalikes: of the rendered products; if given, the rendered products of a category are look-alikes of one of
+            them.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Pairs:
             [counts[g.label] ** -0.5 for g in self._garments]
         )  # oversample rare labels, but not to equality
         self._garment_odds = odds / odds.sum()
-        self._masks = Masks.of(data / "ccp")
+        self._masks = Masks.load(data / "ccp")
         self._street = _things(sources.street(data / "ccp")[0])
         self._tags = {
             place: tag for place, _, tag in self._street
@@ -93,7 +95,7 @@ class Pairs:
             for scene in scenes:
                 for box, product in zip(scene.boxes, scene.product_ids, strict=True):
                     if product:
-                        places[product][side].append(Place.of(scene.path, box))
+                        places[product][side].append(Place.create(scene.path, box))
         self._places = places
         self._by_category: dict[str, list[str]] = defaultdict(list)
         for product_id, (catalogue_places, worn) in places.items():
@@ -140,7 +142,7 @@ class Pairs:
             weight.append(0.6)
             captions.append(self._real_caption(place, name, tag))
         return Batch(
-            Pictures.of([*first, *second]),
+            Pictures.stack([*first, *second]),
             np.array(thing * 2),
             np.array(label * 2),
             np.array(category * 2),
@@ -156,7 +158,7 @@ class Pairs:
         product, (catalogue, looks) = self._products[product_id], self._places[product_id]
         captions = [product.title.lower(), f"{product.colour} {product.category}"]
         captions.append(f"{product.colour} {product.cut.style.lower()}")
-        captions += in_korean(product.colour, product.category)
+        captions += caption_in_korean(product.colour, product.category)
         return int(product_id[1:]), CATEGORIES.index(product.category), captions, catalogue, looks
 
     def real_things(self) -> list[tuple[Place, int, int, int, list[str]]]:
@@ -174,13 +176,13 @@ class Pairs:
     def _captions(self, place: Place, category: str, name: str) -> list[str]:
         """All captions of a real thing."""
         colour = self._colour(place, category)
-        return [name, f"{colour} {name}", f"{colour} {category}", *in_korean(colour, category)]
+        return [name, f"{colour} {name}", f"{colour} {category}", *caption_in_korean(colour, category)]
 
     def _colour(self, place: Place, category: str) -> str:
         """A real thing's colour, from its pixels."""
         if place not in self._colours:
             image = sources.read(place.path)
-            box = _box_of(place, image)
+            box = _find_box(place, image)
             masked = (
                 self._masks.colour(place.path, image, box, self._tags[place]) if place in self._tags else None
             )
@@ -192,7 +194,7 @@ class Pairs:
         if self._rng.random() < 0.3:
             return name if self._rng.random() < 0.7 else category
         colour = self._colour(place, category)
-        captions = in_korean(colour, category)
+        captions = caption_in_korean(colour, category)
         if captions and self._rng.random() < KOREAN:
             return captions[self._rng.integers(len(captions))]
         return f"{colour} {name if self._rng.random() < 0.6 else category}"
@@ -231,7 +233,7 @@ class Pairs:
         return a, b
 
     def _caption(self, product: Product) -> str:
-        captions = in_korean(product.colour, product.category)
+        captions = caption_in_korean(product.colour, product.category)
         if captions and self._rng.random() < KOREAN:
             return captions[self._rng.integers(len(captions))]
         kind = self._rng.random()
@@ -244,19 +246,19 @@ class Pairs:
 def _things(scenes: Sequence[Scene]) -> list[tuple[Place, str, str]]:
     """(place, category, tag) of every object."""
     return [
-        (Place.of(scene.path, box), category, tag)
+        (Place.create(scene.path, box), category, tag)
         for scene in scenes
         for box, category, tag in zip(scene.boxes, scene.labels, scene.tags, strict=True)
     ]
 
 
-def _box_of(place: Place, image: np.ndarray) -> Box:
+def _find_box(place: Place, image: np.ndarray) -> Box:
     height, width = image.shape[:2]
     whole = Box(0, 0, width, height)
     return whole if place.box is None else boxes.clip(Box(*(round(v) for v in place.box)), width, height)
 
 
-def in_korean(colour: str, category: str) -> list[str]:
+def caption_in_korean(colour: str, category: str) -> list[str]:
     """Korean captions: 'red', 'dress' → '빨간색 원피스' and variants; none for a colour without a Korean name."""
     things = korean_names().categories[category][:2]
     return [f"{word} {thing}" for word in korean_names().colours.get(colour, ()) for thing in things]

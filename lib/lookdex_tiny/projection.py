@@ -28,27 +28,28 @@ DISCRIMINANTS = 448
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """All crops of one kind of things.
-
-    features: float64 (n, f), of the tower. thing: int64 (n,), equal for crops of one thing. label, category: int64
-    (n,), -1 for none.
-    """
+    """All crops of one kind of things."""
 
     features: np.ndarray
+    """float64 (n, f), of the tower."""
     thing: np.ndarray
+    """int64 (n,), equal for crops of one thing."""
     label: np.ndarray
+    """int64 (n,), -1 for none; so is `category`."""
     category: np.ndarray
 
 
 def projection(before: np.ndarray, products: Kind, real: list[Kind]) -> tuple[np.ndarray, np.ndarray]:
-    """Compute a projection of the shape of `before` (d, f), and the map from the old vector space to the new one (d,
-    d).
+    """Compute a projection of the shape of `before` (d, f), and the map (d, d) from the old vector space to the new.
 
-    products: photos of things distinguished by appearance. real: kinds of real things (garments, street), of equal
-    weight; some have labels. The map preserves the cosines of texts with the part of the new space that the old one
-    covers.
+    The map preserves the cosines of texts with the part of the new space that the old one covers.
 
-    Raises ValueError if no thing of a kind has two crops.
+    Args:
+        products: photos of things distinguished by appearance.
+        real: kinds of real things (garments, street), of equal weight; some have labels.
+
+    Raises:
+        ValueError: no thing of a kind has two crops.
     """
     features = np.concatenate([crops.features for crops in real])
     spread = _covariance(features)

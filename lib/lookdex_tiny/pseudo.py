@@ -23,8 +23,8 @@ from lookdex.models.detect import Detector, load_detector
 from lookdex.records import Box, Detection
 from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import sources
-from lookdex.training.measure import evenly, in_batches
-from lookdex.training.records import Scene
+from lookdex.training.measure import sample_evenly, split_batches
+from lookdex.training.scenes import Scene
 from lookdex_tiny.sheets import contact_sheet
 
 # Minimum score of a box whose label is among the photo's tags. On the held-out street photos nine of ten such boxes
@@ -56,7 +56,8 @@ def finder(name: str, device: str = "cpu") -> Detector:
 def tagged_boxes(labels: Sequence[str], found: Sequence[Detection]) -> list[Detection] | None:
     """The best box for each of a photo's labels; None if a LARGE one has none.
 
-    found: the detector's boxes of any score, best first, without suppression between labels.
+    Args:
+        found: the detector's boxes of any score, best first, without suppression between labels.
     """
     chosen: list[Detection] = []
     for label, count in Counter(labels).items():
@@ -67,7 +68,7 @@ def tagged_boxes(labels: Sequence[str], found: Sequence[Detection]) -> list[Dete
     return chosen
 
 
-def lone_box(label: str, found: Sequence[Detection], height: int, width: int) -> Box | None:
+def find_lone_box(label: str, found: Sequence[Detection], height: int, width: int) -> Box | None:
     """The box of a photo's only garment: its label's best one, else the best of any label; None if it is uncertain."""
     large = [o for o in found if o.score >= LONE_SCORE and boxes.area(o.box) >= LONE_SHARE * height * width]
     for candidates in ([o for o in large if o.label == label], large):
@@ -99,39 +100,41 @@ def unboxed_street(root: Path) -> list[Tagged]:
     ]
 
 
-def lone_garments(root: Path, most: int | None = None) -> list[Tagged]:
-    """Photos of one garment in `root` by the training senders; at most `most`, evenly spaced."""
+def find_lone_garments(root: Path, limit: int | None = None) -> list[Tagged]:
+    """Photos of one garment in `root` by the training senders; at most `limit`, evenly spaced."""
     train, _ = sources.garments(root)
-    return [Tagged(garment.path, (garment.category,)) for garment in evenly(train, most or len(train))]
+    return [
+        Tagged(garment.path, (garment.category,)) for garment in sample_evenly(train, limit or len(train))
+    ]
 
 
 def box_street(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
     scenes = []
-    for batch in in_batches(photos, 8):
+    for batch in split_batches(photos, 8):
         found = detector.detect([sources.read(photo.path) for photo in batch])
         for photo, objects in zip(batch, found, strict=True):
             chosen = tagged_boxes(photo.labels, objects)
             if chosen:
-                scenes.append(scene_of(photo.path, chosen))
+                scenes.append(to_scene(photo.path, chosen))
     return scenes
 
 
 def box_garments(detector: Detector, photos: Sequence[Tagged]) -> list[Scene]:
     scenes = []
-    for batch in in_batches(photos, 8):
+    for batch in split_batches(photos, 8):
         images = [sources.read(photo.path) for photo in batch]
         for photo, image, objects in zip(batch, images, detector.detect(images), strict=True):
-            box = lone_box(photo.labels[0], objects, *image.shape[:2])
+            box = find_lone_box(photo.labels[0], objects, *image.shape[:2])
             if box is None:
                 plain = sources.plain_box(image)
                 box = None if plain is None else Box(*(round(float(v)) for v in plain))
             if box is not None:
-                scenes.append(scene_of(photo.path, [Detection(box, photo.labels[0], 1.0)]))
+                scenes.append(to_scene(photo.path, [Detection(box, photo.labels[0], 1.0)]))
     return scenes
 
 
-def scene_of(path: Path, found: Sequence[Detection]) -> Scene:
-    return Scene(path, boxes.as_array([o.box for o in found]), tuple(o.label for o in found))
+def to_scene(path: Path, found: Sequence[Detection]) -> Scene:
+    return Scene(path, boxes.to_array([o.box for o in found]), tuple(o.label for o in found))
 
 
 def boxes_file(work: Path, kind: str) -> Path:
@@ -144,14 +147,18 @@ def find_boxes(
 ) -> dict[str, int]:
     """Generate boxes for photos that have only labels, if the work folder does not have them yet.
 
-    data: folder with ccp/ and clothing/. Returns the number of photos with boxes by kind.
+    Args:
+        data: folder with ccp/ and clothing/.
+
+    Returns:
+        The number of photos with boxes by kind.
     """
     detector, counts = None, {}
     for kind in kinds:
         path = boxes_file(work, kind)
         if not path.exists():
             lone = kind == GARMENTS
-            photos = lone_garments(data / "clothing") if lone else unboxed_street(data / "ccp")
+            photos = find_lone_garments(data / "clothing") if lone else unboxed_street(data / "ccp")
             scenes = list[Scene]()
             if photos:
                 detector = detector or finder("lookdex-tiny", device)
@@ -161,7 +168,7 @@ def find_boxes(
     return counts
 
 
-def as_coco(scenes: Sequence[Scene]) -> dict[str, Any]:
+def to_coco(scenes: Sequence[Scene]) -> dict[str, Any]:
     """COCO JSON of scenes, with their file names."""
     annotations: list[dict[str, Any]] = []
     for image, scene in enumerate(scenes, 1):
@@ -179,7 +186,7 @@ def as_coco(scenes: Sequence[Scene]) -> dict[str, Any]:
 
 def write(path: Path, scenes: Sequence[Scene]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(as_coco(scenes)))
+    path.write_text(json.dumps(to_coco(scenes)))
 
 
 def main() -> None:
@@ -194,14 +201,14 @@ def main() -> None:
     detector = finder(options.detector)
     if options.kind == "street":
         photos = unboxed_street(options.data / "ccp")
-        scenes = box_street(detector, evenly(photos, options.most or len(photos)))
+        scenes = box_street(detector, sample_evenly(photos, options.most or len(photos)))
     else:
-        scenes = box_garments(detector, lone_garments(options.data / "clothing", options.most))
+        scenes = box_garments(detector, find_lone_garments(options.data / "clothing", options.most))
     write(options.out, scenes)
     objects = Counter(label for scene in scenes for label in scene.labels)
     print(f"{len(scenes)} photos have boxes: {dict(objects)}")
     if options.sheet:
-        options.sheet.write_bytes(contact_sheet(evenly(scenes, 60)))
+        options.sheet.write_bytes(contact_sheet(sample_evenly(scenes, 60)))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from lookdex.training.embedder.losses import caption_loss
 from lookdex.training.embedder.tower import Tower
 from lookdex.training.loop import load_start
 from lookdex_tiny.crops import Crops, Place
-from lookdex_tiny.embedder import CANVASES, MARGIN, WEIGHTS, Settings, export, pairs_of
+from lookdex_tiny.embedder import CANVASES, MARGIN, WEIGHTS, Settings, export, open_pairs
 from lookdex_tiny.pairs import STRENGTH, Pairs
 from lookdex_tiny.projection import Kind, projection
 
@@ -37,13 +37,16 @@ TEXT_BATCH = 256  # crops per step of the text tower, equally from all kinds
 
 
 class Row(NamedTuple):
-    """What a crop shows. kind: of thing. label, category: numbers, -1 for none. captions: all possible ones."""
+    """What a crop shows."""
 
     thing: int
     kind: int
+    """Kind of thing."""
     label: int
+    """Numbers, -1 for none; so is `category`."""
     category: int
     captions: list[str]
+    """All possible ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def look(settings: Settings, part: int = 0, parts: int = 1) -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng((settings.options.seed, 100, part))
     crops = Crops(MARGIN, CANVASES, rng)
-    places = list(_places(pairs_of(settings, crops, rng), part, parts))
+    places = list(_places(open_pairs(settings, crops, rng), part, parts))
     model = _model(settings)
     trunk = model.visual.trunk.eval()
     fuse(trunk)
@@ -149,11 +152,11 @@ def refine(settings: Settings, steps: int) -> None:
         )
     words = model.text.token_embedding.weight.detach().ne(0).any(dim=1)
     rng = np.random.default_rng(settings.options.seed)
-    finish(model, open_clip.get_tokenizer(f"local-dir:{settings.out}"), joined(seen), steps, rng)
+    finish(model, open_clip.get_tokenizer(f"local-dir:{settings.out}"), join_features(seen), steps, rng)
     export(model.state_dict(), words, settings.out)
 
 
-def joined(parts: Sequence[CropFeatures]) -> CropFeatures:
+def join_features(parts: Sequence[CropFeatures]) -> CropFeatures:
     return CropFeatures(
         torch.cat([part.features for part in parts]), [row for part in parts for row in part.rows]
     )

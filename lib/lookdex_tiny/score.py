@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookdex.imaging.boxes import as_array, iou
+from lookdex.imaging.boxes import iou, to_array
 from lookdex.models.detect import Detector, load_detector
 from lookdex.models.digests import detector_defaults, embedder_defaults
 from lookdex.models.embed import load_embedder
 from lookdex.records import Detection
 from lookdex.training import rendered, sources
-from lookdex.training.measure import evenly, in_batches
-from lookdex.training.records import Scene
-from lookdex.training.scores import ALL, Detected, kept
-from lookdex_tiny.crops import cut
+from lookdex.training.measure import sample_evenly, split_batches
+from lookdex.training.scenes import Scene
+from lookdex.training.scores import ALL, Detected, filter_boxes
+from lookdex_tiny.crops import crop_box
 from lookdex_tiny.detector import EXAM
 from lookdex_tiny.measure import embed, garments_nearest
 
@@ -34,7 +34,7 @@ POINTS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 def detect_all(detector: Detector, scenes: list[Scene]) -> tuple[list[list[Detection]], float]:
     """All detections, and milliseconds of CPU time per photo."""
     found, used = [], 0.0
-    for batch in in_batches(scenes, 8):
+    for batch in split_batches(scenes, 8):
         images = [sources.read(scene.path) for scene in batch]
         start = time.process_time()
         found += detector.detect(images)
@@ -66,7 +66,7 @@ def print_products(
         image = sources.read(scene.path)
         for box, product in zip(scene.boxes, scene.product_ids, strict=True):
             if product:
-                pictures += [cut(image, box, margin), image]
+                pictures += [crop_box(image, box, margin), image]
                 names += [product, product]
     start = time.process_time()
     gallery = embed(embedder, pictures)
@@ -76,17 +76,17 @@ def print_products(
     total = 0
     for scene, objects in zip(looks, found, strict=True):
         image = sources.read(scene.path)
-        objects = kept(objects, point)
-        boxes = as_array([o.box for o in objects])
+        objects = filter_boxes(objects, point)
+        boxes = to_array([o.box for o in objects])
         for box, product, label in zip(scene.boxes, scene.product_ids, scene.labels, strict=True):
             if product not in names:
                 continue
             total += 1
-            queries["true boxes"].append(cut(image, box, margin))
+            queries["true boxes"].append(crop_box(image, box, margin))
             answers["true boxes"].append((product, label))
             overlap = iou(box[None], boxes)[0] * np.array([o.label == label for o in objects])
             if len(overlap) and overlap.max() >= 0.5:
-                queries["own boxes"].append(cut(image, boxes[int(overlap.argmax())], margin))
+                queries["own boxes"].append(crop_box(image, boxes[int(overlap.argmax())], margin))
                 answers["own boxes"].append((product, label))
     print(f"objects found: {len(queries['own boxes']) / max(total, 1):.3f} of {total} at min_score {point}")
     for kind, crops in queries.items():
@@ -130,7 +130,7 @@ def main() -> None:
         print_products(options.detector, options.embedder, catalogue, looks, found)
     if "garments" not in options.skip:
         _, held = sources.garments(options.data / "clothing")
-        nearest = garments_nearest(load_embedder(options.embedder), evenly(held, options.garments))
+        nearest = garments_nearest(load_embedder(options.embedder), sample_evenly(held, options.garments))
         print(f"garments: {nearest}")
 
 

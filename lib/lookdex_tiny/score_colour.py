@@ -21,9 +21,9 @@ import numpy as np
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box
 from lookdex.training import rendered, sources
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex_sample import make_product
-from lookdex_tiny.masks import Masks, name_of
+from lookdex_tiny.masks import Masks, name_colour
 
 ALSO = {"blue": ("navy",)}  # accepted alternatives
 METALS = ("gold", "silver")  # colours without a lookdex name, skipped
@@ -32,9 +32,10 @@ TILE = 120
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An object with its true colour, or two names for it. photo: uint8 (H, W, 3)."""
+    """An object with its true colour, or two names for it."""
 
     photo: np.ndarray
+    """uint8 (H, W, 3)."""
     box: Box
     label: str
     truth: tuple[str, ...]
@@ -43,7 +44,7 @@ class Case:
 Method = Callable[[Case], str]
 
 
-def described(case: Case) -> str:
+def describe_case(case: Case) -> str:
     return colour.describe(case.photo, case.box, case.label).name
 
 
@@ -53,12 +54,12 @@ def middle(case: Case) -> str:
     height, width = crop.shape[:2]
     inner = crop[height // 4 : height - height // 4, width // 4 : width - width // 4]
     rows, columns = (-(-side // 32) for side in inner.shape[:2])
-    return name_of(inner[::rows, ::columns])
+    return name_colour(inner[::rows, ::columns])
 
 
 def street(root: Path) -> Iterator[Case]:
     """The held-out street photos of `sources.street`: the priors of `colour.garment` come from the others."""
-    masks = Masks.of(root)
+    masks = Masks.load(root)
     for scene in sources.street(root)[1]:
         photo = sources.read(scene.path)
         for box, label, tag in zip(_boxes(scene, photo), scene.labels, scene.tags, strict=True):
@@ -112,7 +113,7 @@ def tile(case: Case) -> np.ndarray:
     out[: crop.shape[0], : crop.shape[1]] = crop
     ends = np.cumsum([0.0, *(swatch.share for swatch in shown.palette)]) * TILE
     for swatch, left, right in zip(shown.palette, ends[:-1], ends[1:], strict=True):
-        out[TILE : TILE + 20, round(left) : round(right)] = list(bytes.fromhex(colour.hex_of(swatch)[1:]))
+        out[TILE : TILE + 20, round(left) : round(right)] = list(bytes.fromhex(colour.to_hex(swatch)[1:]))
     for line, text in enumerate((f"{shown.name} {shown.share:.2f}", f"{case.label}: {case.truth[0]}")):
         cv2.putText(out, text, (2, TILE + 36 + 17 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1)
     return out
@@ -120,7 +121,7 @@ def tile(case: Case) -> np.ndarray:
 
 def score(title: str, cases: Iterator[Case]) -> list[np.ndarray]:
     """Print both methods' figures; returns tiles of what `colour.describe` names wrongly."""
-    tallies = {"middle of the box": (middle, Tally({})), "own pixels": (described, Tally({}))}
+    tallies = {"middle of the box": (middle, Tally({})), "own pixels": (describe_case, Tally({}))}
     wrong = []
     for case in cases:
         hits = {name: tally.add(case, method) for name, (method, tally) in tallies.items()}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex.training.sources import read
 
 CELL = (240, 160)  # height, width

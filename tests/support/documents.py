@@ -9,7 +9,7 @@ from tests.support.paths import ROOT
 # Blocks are executed in the order of these pages.
 PAGES = (
     "README.md", "docs/nightly.md", "docs/airflow-and-spark.md", "docs/tables.md", "docs/analysts.md",
-    "docs/library.md", "docs/service.md", "docs/clients.md", "docs/page.md", "docs/configuration.md",
+    "docs/library.md", "docs/api.md", "docs/service.md", "docs/clients.md", "docs/page.md", "docs/configuration.md",
     "docs/models.md", "docs/evaluating.md", "docs/training.md", "docs/operating.md", "docs/limits.md",
     "docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md", "SECURITY.md",
 )  # fmt: skip

@@ -61,7 +61,7 @@ def test_no_module_is_longer_than_400_lines() -> None:
         "from lookdex.cli.main import main\nmain(['--help'], standalone_mode=False)",
         "from lookdex.cli.main import main\nmain(['index', '--help'], standalone_mode=False)",
     ],
-    ids=["import", "help", "verb-help"],
+    ids=["import", "help", "command-help"],
 )
 def test_importing_lookdex_and_its_help_load_no_heavy_package(code: str) -> None:
     check = f"\nimport sys; print('LOADED', *sorted(set({HEAVY!r}) & sys.modules.keys()))"

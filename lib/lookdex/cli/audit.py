@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import TRUST, json_option, run_id_option, verb, with_settings
+from lookdex.cli.options import TRUST, command, json_option, run_id_option, with_settings
 from lookdex.cli.output import print_audit
 from lookdex.cli.stopping import resumable
 from lookdex.config import NightSettings
 
 
-@verb("audit")
+@command("audit")
 @with_settings(NightSettings, "catalog", *TRUST, "device", "max_change")
 @run_id_option
 @click.option(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import run_id_option, verb, with_settings
-from lookdex.cli.output import built
+from lookdex.cli.options import command, run_id_option, with_settings
+from lookdex.cli.output import describe_release
 from lookdex.cli.stopping import resumable
 from lookdex.config import NightSettings
 
 
-@verb("build")
+@command("build")
 @with_settings(NightSettings, "catalog", "master", "max_change")
 @run_id_option
 @click.option(
@@ -27,4 +27,4 @@ def build_command(settings: NightSettings, run_id: str, allow_mass_change: bool)
         click.echo(why)
         return
     release = build_night(night)
-    click.echo(f"built {built(release)}")
+    click.echo(f"built {describe_release(release)}")

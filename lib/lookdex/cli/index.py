@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import TRUST, run_id_option, verb, with_settings
+from lookdex.cli.options import TRUST, command, run_id_option, with_settings
 from lookdex.cli.output import print_indexed
 from lookdex.cli.stopping import resumable
 from lookdex.config import NightSettings
 
 
-@verb("index")
+@command("index")
 @with_settings(
     NightSettings,
     *("catalog", *TRUST, "device", "batch", "fetch_workers", "fetch_seconds", "master", "max_change"),

@@ -17,10 +17,10 @@ from lookdex.config import (
     DEFAULT_FILE,
     SETTINGS,
     SharedSettings,
+    find_unknown_variables,
     read_file,
-    settings_of,
-    unknown_variables,
-    variable,
+    settings_by_name,
+    variable_name,
 )
 from lookdex.errors import AuditFailed, ConfigError, LookdexError
 from lookdex.runtime.extras import extras
@@ -71,16 +71,16 @@ class OutputFile(click.Path):
         return path
 
 
-def type_of(entry: Field[Any]) -> Any:
+def click_type(entry: Field[Any]) -> Any:
     """click's type for a setting, with its limits or choices."""
     if entry.metadata["choices"]:
         return click.Choice(entry.metadata["choices"])
-    least, most = entry.metadata["least"], entry.metadata["most"]
+    limits = entry.metadata["minimum"], entry.metadata["maximum"]
     kinds = {
         "str": str,
-        "int": click.IntRange(least, most),
-        "float": click.FloatRange(least, most),
-        "float | None": click.FloatRange(least, most),
+        "int": click.IntRange(*limits),
+        "float": click.FloatRange(*limits),
+        "float | None": click.FloatRange(*limits),
         "tuple[str, ...]": Columns(),
         "bool": Switch(),
     }
@@ -101,10 +101,12 @@ def with_settings(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add options for the named settings of the model, in this order; without names, for all of them.
 
-    The function gets them as one `model`, named `settings`. optional: those of `REQUIRED` that this command does not
-    need.
+    The function gets them as one `model`, named `settings`.
+
+    Args:
+        optional: those of `REQUIRED` that this command does not need.
     """
-    entries = settings_of(model)
+    entries = settings_by_name(model)
     required = [name for name in REQUIRED if name in entries]
     names = names or tuple(dict.fromkeys([*required, *entries]))
 
@@ -114,7 +116,9 @@ def with_settings(
             own = {name: values.pop(name) for name in names}
             needed = [name for name in REQUIRED if name in own and name not in optional]
             if missing := [name for name in needed if not own[name]]:
-                raise click.UsageError(f"Missing option --{missing[0]} (or {variable(missing[0])}).", context)
+                raise click.UsageError(
+                    f"Missing option --{missing[0]} (or {variable_name(missing[0])}).", context
+                )
             return function(settings=model(**own), **values)
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
@@ -132,9 +136,9 @@ def _option(entry: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
     return click.option(
         f"--{flag}/--no-{flag}" if isinstance(entry.default, bool) else f"--{flag}",
         cls=SettingOption,
-        type=type_of(entry),
+        type=click_type(entry),
         default=entry.default,
-        envvar=variable(entry.name),
+        envvar=variable_name(entry.name),
         metavar=entry.metadata["metavar"],
         help=entry.metadata["help"],
         show_default=entry.default not in ("", None, ()),
@@ -143,7 +147,7 @@ def _option(entry: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
 
 def warn_of_unknown_variables() -> None:
     """Warn on stderr of LOOKDEX_… variables that are not settings, such as misspelt ones."""
-    for name, near in unknown_variables(name for name, value in os.environ.items() if value).items():
+    for name, near in find_unknown_variables(name for name, value in os.environ.items() if value).items():
         hint = f"did you mean {near}?" if near else "`python -m lookdex.config` lists the settings"
         click.echo(f"lookdex: the variable {name} is not a setting and is ignored; {hint}", err=True)
 
@@ -151,27 +155,27 @@ def warn_of_unknown_variables() -> None:
 Settings = TypeVar("Settings", bound=SharedSettings)
 
 
-def from_environment(model: type[Settings], **defaults: Any) -> Settings:
+def read_environment(model: type[Settings], **defaults: Any) -> Settings:
     """The model's settings from LOOKDEX_<NAME> variables, over `defaults`, for programs without a command line.
 
     Raises ConfigError with the name of the variable.
     """
     warn_of_unknown_variables()
     values = dict(defaults)
-    for name, entry in settings_of(model).items():
-        text = os.environ.get(variable(name))
+    for name, entry in settings_by_name(model).items():
+        text = os.environ.get(variable_name(name))
         if not text:  # as on the command line, an empty variable counts as not set
             continue
         try:
-            values[name] = click.types.convert_type(type_of(entry))(text)
+            values[name] = click.types.convert_type(click_type(entry))(text)
         except click.BadParameter as error:
-            raise ConfigError(f"{variable(name)}: {error.message}") from error
+            raise ConfigError(f"{variable_name(name)}: {error.message}") from error
     if not values.get("catalog"):
         raise ConfigError("LOOKDEX_CATALOG is not set; give s3://bucket/prefix or a folder")
     return model(**values)
 
 
-class Verb(click.Command):
+class Command(click.Command):
     """A command that exits with the documented codes, standalone (a job) or as a subcommand of `lookdex`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -209,7 +213,7 @@ def load_settings(context: click.Context, parameter: click.Parameter, value: str
         raise click.UsageError(str(error), context) from error
     for name, setting in found.items():
         try:
-            click.types.convert_type(type_of(SETTINGS[name]))(setting)
+            click.types.convert_type(click_type(SETTINGS[name]))(setting)
         except click.BadParameter as error:
             file = value or DEFAULT_FILE
             raise click.UsageError(f"the settings file {file}: {name}: {error.message}", context) from error
@@ -224,7 +228,7 @@ class GroupedOption(click.Option):
         self.group = group
 
 
-def option_of(group: str) -> Callable[..., Callable[..., Any]]:
+def grouped_option(group: str) -> Callable[..., Callable[..., Any]]:
     """Like `click.option`, for options of a group."""
 
     def option(*names: str, **attributes: Any) -> Callable[..., Any]:
@@ -233,7 +237,7 @@ def option_of(group: str) -> Callable[..., Callable[..., Any]]:
     return option
 
 
-class GroupedVerb(Verb):
+class GroupedCommand(Command):
     """A command whose help lists its options by group, those without a group last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -252,11 +256,11 @@ run_id_option = click.option(
     "--run-id",
     required=True,
     metavar="ID",
-    help="Id of the night. A retry with the same id continues where the last attempt stopped.",
+    help="Id of the run. A retry with the same id continues where the last attempt stopped.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     """Decorator: make the function a subcommand of `lookdex`."""
-    return click.command(name, cls=Verb)
+    return click.command(name, cls=Command)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +32,13 @@ def print_plan(planned: Planned) -> None:
     counts = (
         ", ".join(f"{n:,} {change.replace('_', ' ')}" for change, n in changes.items() if n) or "no photo"
     )
-    work = f"{count_of(summary.planned, 'photo')} in {count_of(summary.shards, 'shard')}"
+    work = f"{pluralize(summary.planned, 'photo')} in {pluralize(summary.shards, 'shard')}"
     click.echo(f"planned  {work} ({counts}); {against}")
     print_skipped(summary.skipped)
     if planned.unnamed:
-        keys = count_of(planned.unnamed, "key")
+        keys = pluralize(planned.unnamed, "key")
         click.echo(
-            f"{INDENT}without an image suffix: {keys} ({such_as(planned.unnamed, planned.unnamed_examples)}); "
+            f"{INDENT}without an image suffix: {keys} ({list_examples(planned.unnamed, planned.unnamed_examples)}); "
             "they are recognised by content"
         )
     if planned.links is not None:
@@ -64,7 +64,7 @@ def print_plan(planned: Planned) -> None:
         )
     if planned.postponed:
         click.echo(
-            f"{INDENT}{count_of(planned.postponed, 'photo')} beyond --limit are left for the next night"
+            f"{INDENT}{pluralize(planned.postponed, 'photo')} beyond --limit are left for the next night"
         )
 
 
@@ -87,17 +87,17 @@ def print_skipped(skipped: Sequence[SkippedKeys]) -> None:
     }  # fmt: skip
     for keys in skipped:
         one, many, remedy = words[keys.reason]
-        said = f"{INDENT}left out: {count_of(keys.count, one, many)} ({such_as(keys.count, keys.examples)})"
+        said = f"{INDENT}left out: {pluralize(keys.count, one, many)} ({list_examples(keys.count, keys.examples)})"
         click.echo(f"{said}; {remedy}" if remedy else said)
 
 
-def such_as(count: int, examples: Sequence[str]) -> str:
+def list_examples(count: int, examples: Sequence[str]) -> str:
     """The first few of `count` keys, quoted because they may contain spaces and line breaks."""
     return ", ".join(map(repr, examples)) + (", …" if count > len(examples) else "")
 
 
 def print_links(links: Links, with_products: bool) -> None:
-    line = f"{INDENT}{links.linked:,} of {count_of(links.photos, 'photo')} are linked to a product"
+    line = f"{INDENT}{links.linked:,} of {pluralize(links.photos, 'photo')} are linked to a product"
     if with_products and links.known < links.linked:
         line += f", {links.known:,} of them to one in the products file"
     complete = links.linked == links.photos and (links.known == links.linked or not with_products)
@@ -105,13 +105,13 @@ def print_links(links: Links, with_products: bool) -> None:
     if links.without_photo_count:
         have = "has" if links.without_photo_count == 1 else "have"
         click.echo(
-            f"{INDENT}{links.without_photo_count:,} of {count_of(links.products, 'product')} in the products file "
-            f"{have} no photo: {such_as(links.without_photo_count, links.without_photo)}"
+            f"{INDENT}{links.without_photo_count:,} of {pluralize(links.products, 'product')} in the products file "
+            f"{have} no photo: {list_examples(links.without_photo_count, links.without_photo)}"
         )
     if links.case.count:
         examples = "; ".join(f"{photo!r} and {file!r}" for photo, file in links.case.examples)
         click.echo(
-            f"{INDENT}{count_of(links.case.count, 'product id')} of photos and file differ only in case and are not "
+            f"{INDENT}{pluralize(links.case.count, 'product id')} of photos and file differ only in case and are not "
             f"linked: {examples}",
             err=True,
         )
@@ -123,7 +123,7 @@ def print_found(found: Found) -> None:
         f"{found.format} with gzip" if found.gzip else found.format,
         found.encoding,
         f"separator {found.separator}" if found.separator else "",
-        count_of(found.rows, "row"),
+        pluralize(found.rows, "row"),
     ]
     settings = " (see --products-encoding, --products-separator, --products-types)" if found.separator else ""
     click.echo(f"{INDENT}the products file: {', '.join(filter(None, parts))}{settings}")
@@ -140,14 +140,14 @@ def print_unlisted(summary: PlanSummary) -> None:
     if leaving is not None and leaving.products:
         leave = "leaves" if leaving.products == 1 else "leave"
         click.echo(
-            f"{INDENT}{count_of(leaving.products, 'live product')} not in the products file {leave} the release, with "
-            f"{count_of(leaving.photos, 'photo')}: {such_as(leaving.products, leaving.examples)}"
+            f"{INDENT}{pluralize(leaving.products, 'live product')} not in the products file {leave} the release, with "
+            f"{pluralize(leaving.photos, 'photo')}: {list_examples(leaving.products, leaving.examples)}"
         )
     if left_out is not None and left_out.photos:
         are = "is" if left_out.photos == 1 else "are"
         click.echo(
-            f"{INDENT}{count_of(left_out.photos, 'photo')} of {count_of(left_out.products, 'product')} not in the "
-            f"products file {are} not indexed: {such_as(left_out.products, left_out.examples)}"
+            f"{INDENT}{pluralize(left_out.photos, 'photo')} of {pluralize(left_out.products, 'product')} not in the "
+            f"products file {are} not indexed: {list_examples(left_out.products, left_out.examples)}"
         )
     if any(found is not None and found.products for found in (leaving, left_out)):
         click.echo(f"{INDENT}(--keep-unlisted keeps photos of products that the file does not list)")
@@ -189,8 +189,8 @@ def print_indexed(indexed: Indexed) -> None:
     counts = ", ".join(f"{n:,} {status}" for status, n in indexed.counts.items() if n)
     why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(indexed.reasons.items()))
     click.echo(
-        f"indexed  {count_of(indexed.images, 'photo')}{f' ({counts})' if counts else ''}, "
-        f"{count_of(indexed.items, 'item')}{f'; {why}' if why else ''}"
+        f"indexed  {pluralize(indexed.images, 'photo')}{f' ({counts})' if counts else ''}, "
+        f"{pluralize(indexed.items, 'item')}{f'; {why}' if why else ''}"
     )
     for example in indexed.examples:
         breaks = example.reason is Reason.BREAKS_MODEL
@@ -198,7 +198,7 @@ def print_indexed(indexed: Indexed) -> None:
         click.echo(f"{INDENT}{reason}{example.words}")
     if archived := indexed.reasons.get("archived"):
         click.echo(
-            f"{INDENT}{count_of(archived, 'photo')} cannot be read because of an archive storage class: restore them. "
+            f"{INDENT}{pluralize(archived, 'photo')} cannot be read because of an archive storage class: restore them. "
             "Their live rows stay, and they are retried within a week"
         )
 
@@ -206,10 +206,10 @@ def print_indexed(indexed: Indexed) -> None:
 def print_audit(release: Release) -> None:
     for check in release.audit:
         click.echo(f"  {'ok  ' if check.passed else 'FAIL'} {check.name:<58} {check.detail}")
-    click.echo(f"audited  {count_of(len(release.audit), 'check')} passed")
+    click.echo(f"audited  {pluralize(len(release.audit), 'check')} passed")
 
 
-def built(release: Release) -> str:
+def describe_release(release: Release) -> str:
     """A release's size and index in a few words."""
-    photos = count_of(sum(release.images.values()), "photo")
-    return f"{count_of(release.items, 'item')} of {photos}, index {release.index.kind}"
+    photos = pluralize(sum(release.images.values()), "photo")
+    return f"{pluralize(release.items, 'item')} of {photos}, index {release.index.kind}"

@@ -6,13 +6,13 @@ import json
 
 import click
 
-from lookdex.cli.options import json_option, verb, with_settings
+from lookdex.cli.options import command, json_option, with_settings
 from lookdex.cli.output import print_plan
 from lookdex.cli.stopping import resumable
 from lookdex.config import NightSettings
 
 
-@verb("plan")
+@command("plan")
 @with_settings(
     NightSettings,
     *("source", "catalog", "source_access"),

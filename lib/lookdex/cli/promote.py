@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import run_id_option, verb, with_settings
+from lookdex.cli.options import command, run_id_option, with_settings
 from lookdex.cli.stopping import resumable
 from lookdex.config import NightSettings
 
 
-@verb("promote")
+@command("promote")
 @with_settings(NightSettings, "catalog", "keep_releases")
 @run_id_option
 @resumable()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from lookdex.cli.options import GroupedOption, GroupedVerb
+from lookdex.cli.options import GroupedCommand, GroupedOption
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -40,7 +40,7 @@ class FacetsType(click.ParamType):  # type: ignore[type-arg]  # older clicks hav
         return read_facets(value) if isinstance(value, str) else value
 
 
-class QuestionVerb(GroupedVerb):
+class QuestionCommand(GroupedCommand):
     """A command with the flags of a question, before its own."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -62,7 +62,7 @@ def question_flags() -> list[GroupedOption]:
         flag = next((data for data in field.metadata if isinstance(data, Flag)), None)
         if flag is None:
             continue
-        own, kind, default = names[name], _type_of(name, field), field.default
+        own, kind, default = names[name], _click_type(name, field), field.default
         flags.append(
             GroupedOption(
                 [f"{own}/--no-{own[2:]}" if default is True else own, name],
@@ -79,7 +79,7 @@ def question_flags() -> list[GroupedOption]:
     return sorted(flags, key=lambda flag: groups.index(flag.group))
 
 
-def _type_of(name: str, field: FieldInfo) -> Any:
+def _click_type(name: str, field: FieldInfo) -> Any:
     """click's type for a field, with its limits or choices."""
     if name == "box":
         return BoxType()
@@ -89,6 +89,6 @@ def _type_of(name: str, field: FieldInfo) -> Any:
     (kind,) = (one for one in kinds if one is not NoneType)
     if issubclass(kind, Enum):
         return click.Choice([one.value for one in kind])
-    least, most = (next((getattr(data, limit) for data in field.metadata if hasattr(data, limit)), None)
+    minimum, maximum = (next((getattr(data, limit) for data in field.metadata if hasattr(data, limit)), None)
                    for limit in ("ge", "le"))  # fmt: skip
-    return {int: click.IntRange(least, most), float: click.FloatRange(least, most)}.get(kind, kind)
+    return {int: click.IntRange(minimum, maximum), float: click.FloatRange(minimum, maximum)}.get(kind, kind)

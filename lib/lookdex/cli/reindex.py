@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import verb, with_settings
-from lookdex.cli.output import built, print_audit, print_indexed, print_plan
+from lookdex.cli.options import command, with_settings
+from lookdex.cli.output import describe_release, print_audit, print_indexed, print_plan
 from lookdex.cli.stopping import resumable
 from lookdex.config import NightSettings
 
 
-@verb("reindex")
+@command("reindex")
 @with_settings(NightSettings)
-@click.option("--run-id", metavar="ID", help="Continue this night instead of starting a new one.")
+@click.option("--run-id", metavar="ID", help="Continue this run instead of starting a new one.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Index at most N photos tonight.")
 @click.option("--full", is_flag=True, help="Index every photo again, even unchanged ones.")
 @click.option(
@@ -46,7 +46,7 @@ def reindex_command(
         with Progress(planned.summary.planned) as progress:
             indexed = index_night(night, progress)
         print_indexed(indexed)
-        click.echo(f"built    {built(build_night(night))}")
+        click.echo(f"built    {describe_release(build_night(night))}")
         print_audit(audit_night(night))
         entry = promote_night(night)
     click.echo(f"live     release {entry.release_id} (entry {entry.n} of the promotion log)")

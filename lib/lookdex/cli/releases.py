@@ -6,11 +6,11 @@ import json
 
 import click
 
-from lookdex.cli.options import json_option, verb, with_settings
+from lookdex.cli.options import command, json_option, with_settings
 from lookdex.config import SharedSettings
 
 
-@verb("releases")
+@command("releases")
 @with_settings(SharedSettings, "catalog")
 @json_option
 def releases_command(settings: SharedSettings, as_json: bool) -> None:

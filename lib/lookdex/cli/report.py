@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from lookdex.cli.options import OutputFile, verb, with_settings
+from lookdex.cli.options import OutputFile, command, with_settings
 from lookdex.config import NightSettings
 
 
-@verb("report")
+@command("report")
 @with_settings(NightSettings, "catalog", "source", "source_access", optional=("source",))
 @click.option("--out", required=True, type=OutputFile(".html", ".htm"), help="HTML file to write.")
 @click.option("--release", metavar="ID", help="Report on this release instead of the live one.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import verb, with_settings
+from lookdex.cli.options import command, with_settings
 from lookdex.config import SharedSettings
 
 
-@verb("resume")
+@command("resume")
 @with_settings(SharedSettings, "catalog")
 def resume_command(settings: SharedSettings) -> None:
     """Lift the hold of a rollback: the next audited night may be promoted again."""

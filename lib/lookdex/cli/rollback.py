@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import verb, with_settings
+from lookdex.cli.options import command, with_settings
 from lookdex.config import SharedSettings
 
 
-@verb("rollback")
+@command("rollback")
 @with_settings(SharedSettings, "catalog")
 @click.option(
     "--to",

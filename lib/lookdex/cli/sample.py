@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import verb
-from lookdex.runtime.wording import count_of
+from lookdex.cli.options import command
+from lookdex.runtime.wording import pluralize
 
 
-@verb("sample")
+@command("sample")
 @click.option("--out", required=True, metavar="URI", help="Folder or s3://bucket/prefix to write to.")
 @click.option("--products", default=500, show_default=True, type=click.IntRange(1, 1_000_000), metavar="N")
 @click.option("--looks", default=60, show_default=True, type=click.IntRange(0, 1_000_000), metavar="M")
@@ -28,7 +28,7 @@ def sample_command(out: str, products: int, looks: int, seed: int, workers: int,
 
     store = open_store(out)
     if removed := make_room(store, force):
-        click.echo(f"removed {count_of(removed, 'file')} of an earlier sample")
+        click.echo(f"removed {pluralize(removed, 'file')} of an earlier sample")
     with bar(products + looks, "render") as advance:
         write_sample(store, products=products, looks=looks, seed=seed, workers=workers, progress=advance)
-    click.echo(f"{count_of(products, 'product')} and {count_of(looks, 'look')} in {out}")
+    click.echo(f"{pluralize(products, 'product')} and {pluralize(looks, 'look')} in {out}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookdex.cli.options import TRUST, OutputFile, option_of, with_settings
-from lookdex.cli.question import QuestionVerb
+from lookdex.cli.options import TRUST, OutputFile, grouped_option, with_settings
+from lookdex.cli.question import QuestionCommand
 from lookdex.config import SharedSettings
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from lookdex.search.query.options import Options
 
 PHOTO = click.Path(exists=True, dir_okay=False)
-output = option_of("Output")
+output = grouped_option("Output")
 
 
-@click.command("search", cls=QuestionVerb)
+@click.command("search", cls=QuestionCommand)
 @click.argument("photos", nargs=-1, metavar="[PHOTO]...", type=PHOTO)
-@option_of("Products")("--release", metavar="ID", help="Search this release instead of the live one.")
+@grouped_option("Products")("--release", metavar="ID", help="Search this release instead of the live one.")
 @output("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @output(
     "--vectors", is_flag=True,
@@ -60,14 +60,14 @@ def search(
         raise click.UsageError("--png goes with one photo.")
     if vectors and not as_json:
         raise click.UsageError("--vectors goes with --json.")
-    how = None if as_json else _drawing(thumbnails)
+    how = None if as_json else _choose_renderer(thumbnails)
     options = Options(crops=Crops.ALL if png or how else Crops.NONE, **question)
     # Do not poll for new releases: the vectors must be those of the release that answered.
     catalog = lookdex.open_catalog(
         settings.catalog,
         release=release,
         device=settings.device,
-        trusted_models=TrustedModels.of_settings(settings).names,
+        trusted_models=TrustedModels.from_settings(settings).names,
         poll_seconds=math.inf,
     )
     answer = catalog.ask(*photos, options=options)
@@ -87,7 +87,7 @@ def search(
         click.echo(f"no other objects were found in the photos of {options.product}")
 
 
-def _drawing(mode: str) -> Any:
+def _choose_renderer(mode: str) -> Any:
     """How to draw pictures on this terminal, or None for a text table."""
     from lookdex.search.render.thumbnails import ThumbnailMode, choose_renderer
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lookdex.cli.options import Verb, with_settings
+from lookdex.cli.options import Command, with_settings
 from lookdex.config import ServiceSettings
 
 
-@click.command("serve", cls=Verb)
+@click.command("serve", cls=Command)
 @with_settings(ServiceSettings)
 def serve(settings: ServiceSettings) -> None:
     """Serve searches over HTTP: the API under /v1 (described by /openapi.json) and a web page at /.
@@ -20,7 +20,7 @@ def serve(settings: ServiceSettings) -> None:
     server.serve(settings)
 
 
-@click.command("token", cls=Verb)
+@click.command("token", cls=Command)
 @click.argument("name")
 def token(name: str) -> None:
     """Create a token for the client NAME. Prints it once, and the line for the file of `lookdex serve --tokens`."""

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from lookdex.cli.options import Verb
+from lookdex.cli.options import Command
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.option("--coco", type=FILE, multiple=True, required=True, help="COCO file with boxes; repeatable.")
 @click.option(
     "--images", type=FOLDER, multiple=True, required=True, help="Folder with its photos; one for each --coco."
@@ -77,14 +77,14 @@ def main(
     from lookdex.training.card import Card
     from lookdex.training.detector import Settings, train
     from lookdex.training.mixture import Files, read_mixture
-    from lookdex.training.network import config_of
+    from lookdex.training.network import load_config
 
     mixture = read_mixture(
         Files(coco, images, masks, mask_names, held_coco, held_images, held_share, rendered, garments)
     )
     train(
         Settings(
-            out, run or out.with_name(f"{out.name}.run"), config_of(network, start, mixture.labels()), start,
+            out, run or out.with_name(f"{out.name}.run"), load_config(network, start, mixture.labels()), start,
             minutes, batch, rate, measure_every, device, resume, seed, card=Card(name, about, licence), workers=workers,
         ),
         mixture,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from lookdex.cli.options import Verb
+from lookdex.cli.options import Command
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PAIRS, GPU_PAIRS = 16, 64  # pairs of pictures per step; more pairs mean more negatives for each
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.option("--catalog", metavar="URI", help="Train on the crops and product columns of its live release.")
 @click.option("--images", type=FOLDER, help="Or train on the photos of this folder …")
 @click.option(
@@ -70,12 +70,12 @@ def main(
     from lookdex.training.embedder.fit import Options
 
     if catalog is not None:
-        pictures, data = shop.of_release(catalog, texts, label), catalog
+        pictures, data = shop.read_release(catalog, texts, label), catalog
     else:
         assert images is not None
         assert items is not None
         pictures, data = (
-            shop.of_table(read_table(items, ()), Photos(images), texts, label, product),
+            shop.read_pictures(read_table(items, ()), Photos(images), texts, label, product),
             items.name,
         )
     if pairs is None:

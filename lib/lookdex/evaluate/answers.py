@@ -27,8 +27,12 @@ class Recall:
     among_k: float
 
 
-def recall_of(ranks: Sequence[int | None]) -> Recall:
-    """ranks: rank of the right product, from 1; None if it is not in the first k."""
+def compute_recall(ranks: Sequence[int | None]) -> Recall:
+    """Compute the recall from ranks.
+
+    Args:
+        ranks: rank of the right product, from 1; None if it is not in the first k.
+    """
 
     def share(limit: int | None) -> float:
         right = sum(rank is not None and (limit is None or rank <= limit) for rank in ranks)
@@ -67,7 +71,7 @@ class Tally:
 
 def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) -> Tally:
     """Tally one photo. Each detected box matches at most one known object; the largest IoU is matched first."""
-    found = {t: answer.objects[f] for t, f in matched(known, answer, min_iou).items()}
+    found = {t: answer.objects[f] for t, f in match_objects(known, answer, min_iou).items()}
     ranked = {t: [m.product_id for m in obj.matches] for t, obj in found.items()}
     return Tally(
         objects=len(known),
@@ -77,7 +81,7 @@ def judge(known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5) ->
     )
 
 
-def matched(
+def match_objects(
     known: Sequence[KnownObject], answer: Answer, min_iou: float = 0.5, *, any_label: bool = False
 ) -> dict[int, int]:
     """Match known objects to answered objects: index in `known` → index in `answer.objects`.
@@ -87,8 +91,8 @@ def matched(
     """
     placed = [f for f, found in enumerate(answer.objects) if found.box]
     overlaps = boxes.iou(
-        boxes.as_array([truth.box for truth in known]),
-        boxes.as_array([found.box for found in answer.objects if found.box]),
+        boxes.to_array([truth.box for truth in known]),
+        boxes.to_array([found.box for found in answer.objects if found.box]),
     )
     pairs = sorted(
         (

@@ -13,8 +13,8 @@ from lookdex.catalog import promotion_log, tables
 from lookdex.errors import BadQuery, ConfigError
 from lookdex.evaluate.cached_models import CachingLoader
 from lookdex.evaluate.datasets import Photos, read_table
-from lookdex.evaluate.lanes import Outcome, QueryObject, outcomes, seen_in
-from lookdex.evaluate.trust import RankedDetection
+from lookdex.evaluate.label_trust import RankedDetection
+from lookdex.evaluate.lanes import Outcome, QueryObject, rank_detections, score_answer
 from lookdex.evaluate.work import Advance
 from lookdex.records import Box, Release
 from lookdex.search.engine.photo import PhotoLimits, read_photo
@@ -36,15 +36,18 @@ class QueryPhoto:
 
 @dataclass(frozen=True, slots=True)
 class AskTask:
-    """catalog: URI. release: id, the same for every part of the task. k: matches per lane. trusted_models: as in
-    `open_catalog`."""
+    """Photos to query with."""
 
     photos: tuple[QueryPhoto, ...]
     catalog: str
+    """URI."""
     release: str
+    """Id, the same for every part of the task."""
     k: int
+    """Matches per lane."""
     device: str
     trusted_models: tuple[str, ...] = ()
+    """As in `open_catalog`."""
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -66,7 +69,7 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
     Photos with known boxes are also queried with `widen` always and never, to compare all categories with the object's
     own. Results are not folded, because each of two products with the same picture must be found.
     """
-    catalog = catalog_at(task.catalog, task.release, task.device, task.trusted_models)
+    catalog = open_catalog_once(task.catalog, task.release, task.device, task.trusted_models)
     options = Options(k=task.k, fold=False, look=False, crops=Crops.NONE)
     without_whole = replace(options, whole=False)
     results: list[Outcome] = []
@@ -85,19 +88,19 @@ def ask(task: AskTask, advance: Advance = lambda done: None) -> AskResult:
                 else None
                 for obj in photo.objects
             ]
-            results += outcomes(photo.objects, answer, true_box_results)
+            results += score_answer(photo.objects, answer, true_box_results)
             if any(obj.box is not None for obj in photo.objects):
                 by_widen = [
                     catalog.ask(pixels, options=replace(without_whole, widen=widen))
                     for widen in (Widen.ALWAYS, Widen.NEVER)
                 ]
-                seen += seen_in(photo.objects, *by_widen)
+                seen += rank_detections(photo.objects, *by_widen)
         advance(done)
     return AskResult(tuple(results), tuple(seen), tuple(unreadable))
 
 
 @lru_cache(maxsize=2)
-def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, ...] = ()) -> Catalog:
+def open_catalog_once(uri: str, release: str, device: str, trusted_models: tuple[str, ...] = ()) -> Catalog:
     """Open the catalogue, once per process.
 
     Models are loaded at the first query. Their outputs are cached, so that a photo queried in several ways runs
@@ -115,7 +118,7 @@ def catalog_at(uri: str, release: str, device: str, trusted_models: tuple[str, .
     )
 
 
-def products_of(catalog: Store, release: Release) -> set[str]:
+def list_products(catalog: Store, release: Release) -> set[str]:
     """Ids of the products that have an item in the release."""
     column = tables.open_items(catalog, release).to_table(columns=["product_id"])
     return {value for value in column["product_id"].unique().to_pylist() if value is not None}
@@ -149,14 +152,14 @@ def read_queries(table: Path, images: Path | None = None) -> list[QueryPhoto]:
     return [QueryPhoto(path, tuple(own)) for path, own in sorted(objects.items())]
 
 
-def known_only(photos: Sequence[QueryPhoto], products: set[str]) -> tuple[list[QueryPhoto], list[str]]:
+def drop_unknown(photos: Sequence[QueryPhoto], products: set[str]) -> tuple[list[QueryPhoto], list[str]]:
     """Drop objects whose product is not in `products`. Returns the photos left, and the ids of the unknown products."""
     kept = [replace(p, objects=tuple(o for o in p.objects if o.product_id in products)) for p in photos]
     unknown = {o.product_id for p in photos for o in p.objects} - products
     return [photo for photo in kept if photo.objects], sorted(unknown)
 
 
-def release_of(catalog: Store, release: str | None) -> Release:
+def load_release(catalog: Store, release: str | None) -> Release:
     """Load a release by its id, or the live one. Raises ReleaseNotFound."""
     if release is not None:
         return promotion_log.load_release(catalog, release)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.records import Detection
 from lookdex.runtime.extras import extras
 
@@ -23,21 +23,24 @@ Row = dict[str, Any]  # of COCO's JSON
 
 @dataclass(frozen=True, slots=True)
 class LabelPrecision:
-    """Precision of one category. curve: float64 (101,), precision at IoU 0.5 for each of `RECALLS`."""
+    """Precision of one category."""
 
     ap: float
     ap50: float
     curve: np.ndarray
+    """float64 (101,), precision at IoU 0.5 for each of `RECALLS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """ap (IoU 0.50 … 0.95), ap50, ap75: means over categories with objects. by_size: None for sizes without objects."""
+    """Average precision: means over categories with objects."""
 
     ap: float
+    """Over IoUs of 0.50 … 0.95."""
     ap50: float
     ap75: float
     by_size: dict[str, float | None]
+    """None for sizes without objects."""
     by_label: dict[str, LabelPrecision]
 
 

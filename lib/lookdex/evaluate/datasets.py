@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lookdex.errors import ConfigError
-from lookdex.evaluate.records import Item, ParquetPhoto, Truth
+from lookdex.evaluate.labelled_photos import Item, ParquetPhoto, Truth
 from lookdex.imaging.formats import PICTURES
 from lookdex.taxonomy.categories import normalise
 
@@ -23,8 +23,9 @@ def read_items(
 ) -> list[Item]:
     """Read a CSV or Parquet table with a column `image` (a file under `images`, with or without its suffix).
 
-    label, group: column names; comma-separated columns are joined into one label. Rows whose label is empty or in
-    `skip` are left out.
+    Args:
+        label, group: column names; comma-separated columns are joined into one label. Rows whose label is empty or in
+            `skip` are left out.
 
     Raises:
         ConfigError: a column or a photo is missing. The message lists the columns there are.
@@ -34,7 +35,7 @@ def read_items(
     return [
         Item(find(row["image"]), name, row[group] if group else None)
         for row in rows
-        if (name := joined(row, label)) and name not in skip
+        if (name := join_columns(row, label)) and name not in skip
     ]
 
 
@@ -53,7 +54,7 @@ def read_table(table: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def joined(row: Mapping[str, object], columns: str) -> str:
+def join_columns(row: Mapping[str, object], columns: str) -> str:
     """Join the values of comma-separated columns ("category,colour") into one label; "" if all are empty."""
     values = ["" if row[column] is None else str(row[column]) for column in columns.split(",")]
     return " / ".join(values) if any(values) else ""
@@ -114,8 +115,10 @@ def read_lookbench(root: Path, label: str = "item_ID", image: str = "image") -> 
 
     Files `noise*` are added to the gallery. Photos stay in their files until they are embedded.
 
-    label: column that must agree (`item_ID`: the same item; `category`: LookBench's coarse measure;
-    `category,main_attribute,other_attributes`: its fine measure). image: column of bytes or of structs {bytes, path}.
+    Args:
+        label: column that must agree (`item_ID`: the same item; `category`: LookBench's coarse measure;
+            `category,main_attribute,other_attributes`: its fine measure).
+        image: column of bytes or of structs {bytes, path}.
 
     Raises:
         ConfigError: a file or a column is missing.
@@ -197,7 +200,7 @@ def _stored_items(file: Path, image: str, label: str) -> list[Item]:
             Item(ParquetPhoto(file, group, row, image), name)
             for group in range(parquet.num_row_groups)
             for row, values in enumerate(parquet.read_row_group(group, label.split(",")).to_pylist())
-            if (name := joined(values, label))
+            if (name := join_columns(values, label))
         ]
 
 

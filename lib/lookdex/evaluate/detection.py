@@ -1,10 +1,10 @@
 """Detection quality: average precision by the COCO protocol, and recall at the production recipe's operating point.
 
 COCO scores each category alone: a coat over a shirt is two true boxes that nearly coincide. The product shows one
-object per place (`boxes.distinct`), which suits shoppers but lowers AP: by some 3 points of AP50 on street photos. So
-AP uses detections made with `nms_iou` 1, where only boxes of one label suppress each other. The share of found objects
-and the number of wrong boxes are counted on what the production recipe shows. One cannot be derived from the other: a
-box that survives the first may have suppressed a box that survives the second.
+object per place (`boxes.select_distinct`), which suits shoppers but lowers AP: by some 3 points of AP50 on street
+photos. So AP uses detections made with `nms_iou` 1, where only boxes of one label suppress each other. The share of
+found objects and the number of wrong boxes are counted on what the production recipe shows. One cannot be derived from
+the other: a box that survives the first may have suppressed a box that survives the second.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.evaluate.coco import average_precision
-from lookdex.evaluate.records import Truth
-from lookdex.evaluate.trust import LabelledDetection
+from lookdex.evaluate.label_trust import LabelledDetection
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.imaging import boxes
 from lookdex.records import Detection
 
@@ -25,51 +25,52 @@ MIN_IOU = 0.5  # for an object to count as found
 
 @dataclass(frozen=True, slots=True)
 class CategoryScore:
-    """Scores of one category. ap, ap50: 0 … 1. found: recall at the operating point. precision: at the same point.
-
-    curve: float64 (101,), precision at IoU 0.5 for recalls of 0, 0.01 … 1.
-    """
+    """Scores of one category."""
 
     ap: float
+    """0 … 1; so is `ap50`."""
     ap50: float
     found: float
+    """Recall at the operating point."""
     precision: float
+    """Precision at the operating point."""
     objects: int
     curve: np.ndarray
+    """float64 (101,), precision at IoU 0.5 for recalls of 0, 0.01 … 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoScore:
-    """Matches of one photo at the operating point.
-
-    shown: detections, best first. right: for each of them, whether it matches an object or lies in a crowd box.
-    found: for each true object, whether it was detected.
-    """
+    """Matches of one photo at the operating point."""
 
     shown: tuple[Detection, ...]
+    """Detections, best first."""
     right: tuple[bool, ...]
+    """For each of them, whether it matches an object or lies in a crowd box."""
     found: tuple[bool, ...]
+    """For each true object, whether it was detected."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionScore:
-    """ap (IoU 0.50 … 0.95), ap50, ap75: means over categories with objects. ap_by_size: None for sizes without objects.
-
-    found: share of objects detected with the right label, at least `min_score` and IoU ≥ 0.5. wrong: false positives
-    per photo at `min_score`. by_photo: in the order of the truths.
-    """
+    """Scores of a detector. Average precisions are means over categories with objects."""
 
     ap: float
+    """Over IoUs of 0.50 … 0.95."""
     ap50: float
     ap75: float
     ap_by_size: dict[str, float | None]
+    """None for sizes without objects."""
     found: float
+    """Share of objects detected with the right label, at least `min_score` and IoU ≥ 0.5."""
     wrong: float
+    """False positives per photo at `min_score`."""
     min_score: float
     photos: int
     objects: int
     by_category: dict[str, CategoryScore]
     by_photo: tuple[PhotoScore, ...]
+    """In the order of the truths."""
 
 
 def score_detections(
@@ -80,8 +81,10 @@ def score_detections(
 ) -> DetectionScore:
     """Compare detections with the truth.
 
-    detected: made at a low threshold and with nms_iou 1, for AP. shown: what the product's own recipe leaves of each
-    photo, for all that is counted at the operating point; None: those detected of at least `min_score`.
+    Args:
+        detected: made at a low threshold and with nms_iou 1, for AP.
+        shown: what the product's own recipe leaves of each photo, for all that is counted at the operating point; None:
+            those detected of at least `min_score`.
     """
     if shown is None:
         shown = [[o for o in objects if o.score >= min_score] for objects in detected]
@@ -125,7 +128,7 @@ def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
     """Which boxes are objects'; best scores choose first, each the object of its label that it overlaps most."""
     real = _real(truth)
     heaps = [i for i in range(len(truth.labels)) if i not in real]
-    corners = boxes.as_array([o.box for o in shown]).astype(np.float64)
+    corners = boxes.to_array([o.box for o in shown]).astype(np.float64)
     overlap = boxes.iou(corners, truth.boxes)
     shared = boxes.intersections(corners, np.asarray(truth.boxes, np.float64))
     free, right = set(real), []
@@ -142,12 +145,12 @@ def _judge(truth: Truth, shown: tuple[Detection, ...]) -> PhotoScore:
     )
 
 
-def named(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list[LabelledDetection]:
+def find_labelled(truths: Sequence[Truth], shown: Sequence[Sequence[Detection]]) -> list[LabelledDetection]:
     """The objects that have a box, whatever its label: IoU ≥ 0.5, those that overlap most first, each once."""
     matches = []
     for truth, objects in zip(truths, shown, strict=True):
         real = _real(truth)
-        overlap = boxes.iou(truth.boxes, boxes.as_array([o.box for o in objects]))
+        overlap = boxes.iou(truth.boxes, boxes.to_array([o.box for o in objects]))
         pairs = sorted(
             ((float(overlap[t, d]), t, d) for t in real for d in range(len(objects))), reverse=True
         )

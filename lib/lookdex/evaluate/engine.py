@@ -16,7 +16,7 @@ import numpy as np
 
 from lookdex.catalog import json_codec
 from lookdex.config import NightSettings
-from lookdex.evaluate.records import Item, Source
+from lookdex.evaluate.labelled_photos import Item, Source
 from lookdex.evaluate.work import (
     Advance,
     Crop,
@@ -51,17 +51,21 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """device, batch: as in the settings. session: a Spark session, with `photos` per task; None: this process."""
+    """Where tasks run."""
 
     device: str = "cpu"
+    """As in the settings; so is `batch`."""
     batch: int = 8
     session: SparkSession | None = None
+    """A Spark session, with `photos` per task; None: this process."""
     photos: int = 256
 
     def run(self, task: T, function: Callable[[T, Advance], R], result: type[R], what: str) -> list[R]:
         """Run `function` on the task's parts and return the results in order.
 
-        function: a module-level function that is safe to run twice. result: the record type that it returns.
+        Args:
+            function: a module-level function that is safe to run twice.
+            result: the record type that it returns.
 
         Raises:
             TaskFailed: a Spark task failed for good. Without Spark, exceptions of `function` propagate.
@@ -82,7 +86,7 @@ class Engine:
         return [task.part(n, n + self.photos) for n in range(0, max(1, len(task)), self.photos)]
 
 
-def engine_of(settings: NightSettings, on_spark: bool) -> Engine:
+def create_engine(settings: NightSettings, on_spark: bool) -> Engine:
     """Create the engine that the settings ask for. A Spark session lasts as long as the process.
 
     Raises:
@@ -108,11 +112,13 @@ def call(kind: type[Any], function: Callable[[Any, Advance], Any], text: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """vectors: float32 (n, dim), one per item. unreadable: photos that could not be decoded."""
+    """Items with their vectors."""
 
     items: list[Item]
     vectors: np.ndarray
+    """float32 (n, dim), one per item."""
     unreadable: list[Source]
+    """Photos that could not be decoded."""
 
 
 def embed_items(items: Sequence[Item], recipe: Recipe, crop: Crop, engine: Engine) -> Embedded:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lookdex.evaluate.answers import KnownObject, Recall, matched, recall_of
-from lookdex.evaluate.trust import RankedDetection
+from lookdex.evaluate.answers import KnownObject, Recall, compute_recall, match_objects
+from lookdex.evaluate.label_trust import RankedDetection
 from lookdex.records import Box
 from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.lanes import FoundObject, Match
@@ -26,27 +26,27 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryObject:
-    """An object in a query photo whose product is known. box: None if only its category is known."""
+    """An object in a query photo whose product is known."""
 
     image: str
     product_id: str
     category: str
     box: Box | None = None
+    """None if only its category is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneResult:
-    """The rank of the right product in one lane.
-
-    box: the query box. rank: from 1, None if not within k. right: similarity of the right product (-1 … 1), None
-    likewise.
-    wrong: similarity of the best other product, None if there is none.
-    """
+    """The rank of the right product in one lane."""
 
     box: Box | None
+    """The query box."""
     rank: int | None
+    """From 1, None if not within k."""
     right: float | None
+    """Similarity of the right product (-1 … 1), None likewise."""
     wrong: float | None
+    """Similarity of the best other product, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +64,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LaneScore:
-    """Recall of one lane. answered: objects for which the lane had matches. of_all: recall over all objects.
-
-    of_found: recall over detected objects, the same ones in every lane.
-    """
+    """Recall of one lane."""
 
     answered: int
+    """Objects for which the lane had matches."""
     of_all: Recall
+    """Recall over all objects."""
     of_found: Recall
+    """Recall over detected objects, the same ones in every lane."""
 
 
-def outcomes(
+def score_answer(
     asked: Sequence[QueryObject], answer: Answer, true_box_results: Sequence[FoundObject | None]
 ) -> list[Outcome]:
     """Score one photo's answer for each of its known objects.
 
-    true_box_results: for each object, the result for its true box; None if that is not known.
+    Args:
+        true_box_results: for each object, the result for its true box; None if that is not known.
     """
-    detected = found_for(asked, answer)
+    detected = find_detections(asked, answer)
     best = answer.objects[0] if answer.objects else None
     lanes = [
         {
@@ -93,12 +94,12 @@ def outcomes(
         for n in range(len(asked))
     ]
     return [
-        Outcome(one, {lane: place(f, one.product_id) for lane, f in own.items() if f and f.matches})
+        Outcome(one, {lane: find_rank(f, one.product_id) for lane, f in own.items() if f and f.matches})
         for one, own in zip(asked, lanes, strict=True)
     ]
 
 
-def found_for(asked: Sequence[QueryObject], answer: Answer) -> dict[int, FoundObject]:
+def find_detections(asked: Sequence[QueryObject], answer: Answer) -> dict[int, FoundObject]:
     """Map each known object to its detection.
 
     Objects with a true box are matched by IoU. The others take the best-scored detection of their category that is
@@ -106,7 +107,7 @@ def found_for(asked: Sequence[QueryObject], answer: Answer) -> dict[int, FoundOb
     """
     placed = [n for n, one in enumerate(asked) if one.box is not None]
     known = [KnownObject(one.box, one.category, one.product_id) for one in asked if one.box is not None]
-    found = {placed[t]: answer.objects[f] for t, f in matched(known, answer).items()}
+    found = {placed[t]: answer.objects[f] for t, f in match_objects(known, answer).items()}
     used = {id(one) for one in found.values()}
     for n, one in enumerate(asked):
         if one.box is None:
@@ -117,21 +118,24 @@ def found_for(asked: Sequence[QueryObject], answer: Answer) -> dict[int, FoundOb
     return found
 
 
-def seen_in(asked: Sequence[QueryObject], among_all: Answer, among_own: Answer) -> list[RankedDetection]:
+def rank_detections(
+    asked: Sequence[QueryObject], among_all: Answer, among_own: Answer
+) -> list[RankedDetection]:
     """Rank the products of all detected objects, whatever their labels.
 
-    among_all, among_own: answers for one photo, with the same objects in the same order.
+    Args:
+        among_all, among_own: answers for one photo, with the same objects in the same order.
     """
     known = [KnownObject(one.box, one.category, one.product_id) for one in asked if one.box is not None]
     results = []
-    for t, f in matched(known, among_all, any_label=True).items():
+    for t, f in match_objects(known, among_all, any_label=True).items():
         found, product = among_all.objects[f], known[t].product_id
-        ranks = [place(answer.objects[f], product).rank for answer in (among_all, among_own)]
+        ranks = [find_rank(answer.objects[f], product).rank for answer in (among_all, among_own)]
         results.append(RankedDetection(known[t].category, found.label or "", found.score or 0.0, *ranks))
     return results
 
 
-def place(found: FoundObject, product_id: str) -> LaneResult:
+def find_rank(found: FoundObject, product_id: str) -> LaneResult:
     """Find a product's rank among the matches of a lane."""
 
     def similarity(match: Match | None) -> float | None:
@@ -158,4 +162,4 @@ def score(results: Sequence[Outcome]) -> dict[Lane, LaneScore]:
 
 
 def recall(results: Sequence[Outcome], lane: Lane) -> Recall:
-    return recall_of([one.lanes[lane].rank if lane in one.lanes else None for one in results])
+    return compute_recall([one.lanes[lane].rank if lane in one.lanes else None for one in results])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lookdex.errors import ConfigError
 from lookdex.evaluate import datasets
-from lookdex.evaluate.records import Item
+from lookdex.evaluate.labelled_photos import Item
 
 
 class Layout(StrEnum):

@@ -11,10 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """figures: all results as JSON values. tables: the printed part, as Markdown."""
+    """The results of an evaluation."""
 
     figures: dict[str, Any]
+    """All results as JSON values."""
     tables: tuple[str, ...]
+    """The printed part, as Markdown."""
 
     @property
     def text(self) -> str:

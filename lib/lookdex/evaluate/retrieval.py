@@ -15,15 +15,14 @@ _CELLS = 4_000_000  # similarities per block: 16 MB of float32, about five times
 
 @dataclass(frozen=True, slots=True)
 class LabelledVectors:
-    """Vectors and their labels.
-
-    vectors: float32 (n, dim), unit length. labels: n names; equal names are the same thing. groups: n names or None;
-    a query never matches items of its own group (same sender, same photo).
-    """
+    """Vectors and their labels."""
 
     vectors: np.ndarray
+    """float32 (n, dim), unit length."""
     labels: Sequence[str]
+    """n names; equal names are the same thing."""
     groups: Sequence[str] | None = None
+    """n names or None; a query never matches items of its own group (same sender, same photo)."""
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
@@ -37,28 +36,30 @@ class LabelledVectors:
 class Retrieval:
     """Results of `retrieve`.
 
-    recall: for each k, the share of queries with a right item among the k nearest. mean_ap: mean average precision over
-    the whole ranking. Both are over the `queries` that have a right item in the gallery; `unanswerable` counts the
-    others.
-    nearest: share of all queries, answerable or not, whose nearest item has their label. agreed: the same as a count
-    per label. confused: (label, label of the nearest item, count), most frequent first.
+    Recall and mean AP are over the `queries` that have a right item in the gallery; `unanswerable` counts the others.
     """
 
     recall: dict[int, float]
+    """For each k, the share of queries with a right item among the k nearest."""
     mean_ap: float
+    """Mean average precision over the whole ranking."""
     nearest: float
+    """Share of all queries, answerable or not, whose nearest item has their label."""
     queries: int
     unanswerable: int
     gallery: int
     by_label: dict[str, tuple[float, int]]  # recall@1 and queries
     agreed: dict[str, int]
+    """The same as a count per label."""
     confused: tuple[tuple[str, str, int], ...]
+    """(label, label of the nearest item, count), most frequent first."""
 
 
 def retrieve(queries: LabelledVectors, gallery: LabelledVectors | None = None) -> Retrieval:
     """Rank the gallery for each query by cosine similarity; ties keep the gallery's order.
 
-    gallery: None ranks the queries against each other, without themselves.
+    Args:
+        gallery: None ranks the queries against each other, without themselves.
     """
     exclude_self = gallery is None
     gallery = gallery or queries
@@ -97,14 +98,13 @@ def retrieve(queries: LabelledVectors, gallery: LabelledVectors | None = None) -
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A query whose nearest item is wrong. Items are gallery indexes with their similarity (-1 … 1).
-
-    wrong: the nearest wrong items, nearest first. right: the nearest right one.
-    """
+    """A query whose nearest item is wrong. Items are gallery indexes with their similarity (-1 … 1)."""
 
     query: int
     wrong: tuple[tuple[int, float], ...]
+    """The nearest wrong items, nearest first."""
     right: tuple[int, float]
+    """The nearest right one."""
 
     @property
     def margin(self) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lookdex.errors import ConfigError
 from lookdex.taxonomy import korean
-from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.categories import find_category
 
 COLOUR, CATEGORY = "colour", "category"  # columns whose values have Korean names
 
@@ -23,10 +23,12 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """text: the query. wanted: (column, value) pairs that a right item must have."""
+    """A text query with what it asks for."""
 
     text: str
+    """The query."""
     wanted: tuple[tuple[str, str], ...]
+    """(column, value) pairs that a right item must have."""
 
     def answered_by(self, row: Mapping[str, str]) -> bool:
         return all(row[column] == value for column, value in self.wanted)
@@ -34,21 +36,25 @@ class TextQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryScore:
-    """precision: share of right items in the first k, 0 … 1. right: number of right items in the gallery."""
+    """The score of one text query."""
 
     query: TextQuery
     precision: float
+    """Share of right items in the first k, 0 … 1."""
     right: int
+    """Number of right items in the gallery."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextScore:
-    """precision: mean over queries with at least k right items. short: queries with fewer."""
+    """The score of text queries."""
 
     k: int
     precision: float
+    """Mean over queries with at least k right items."""
     queries: tuple[QueryScore, ...]
     short: tuple[TextQuery, ...]
+    """Queries with fewer."""
 
 
 def generate_queries(
@@ -78,8 +84,8 @@ def generate_queries(
 def korean_word(column: str, value: str) -> str | None:
     """Translate a value: '빨간색' for the colour 'red', '원피스' for the category 'dress'; None if unknown."""
     if column == COLOUR:
-        return korean.colour_shown(value.lower())
-    return korean.category_shown(category_of(value))
+        return korean.colour_name(value.lower())
+    return korean.category_name(find_category(value))
 
 
 def read_queries(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[TextQuery]:
@@ -102,12 +108,14 @@ def max_answers(queries: Sequence[TextQuery], rows: Sequence[Mapping[str, str]])
     return max((sum(map(query.answered_by, rows)) for query in queries), default=0)
 
 
-def precision_at(
+def score_texts(
     k: int, queries: Sequence[TextQuery], texts: np.ndarray, rows: Sequence[Mapping[str, str]], vectors: np.ndarray
 ) -> TextScore:  # fmt: skip
     """Rank the items for each text by cosine similarity; ties keep their order.
 
-    texts: (queries, dim). vectors: (n, dim), one per row. All of unit length.
+    Args:
+        texts: (queries, dim).
+        vectors: (n, dim), one per row. All of unit length.
     """
     names = {column for query in queries for column, _ in query.wanted}
     columns = {name: np.array([row[name] for row in rows]) for name in names}

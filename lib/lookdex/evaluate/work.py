@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
-from lookdex.evaluate.records import Item, ParquetPhoto, Source
+from lookdex.evaluate.labelled_photos import Item, ParquetPhoto, Source
 from lookdex.imaging import boxes, codec
 from lookdex.models import loading
 from lookdex.records import Box, Detection, Recipe
@@ -43,13 +43,15 @@ class Crop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EmbedTask:
-    """device: cpu, cuda or cuda:N. batch: photos per model call."""
+    """Items to embed."""
 
     items: tuple[Item, ...]
     recipe: Recipe
     crop: Crop
     device: str
+    """cpu, cuda or cuda:N."""
     batch: int
+    """Photos per model call."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -67,7 +69,7 @@ class EmbedResult:
     base64: str
 
     @classmethod
-    def of(cls, numbers: Sequence[int], vectors: np.ndarray) -> EmbedResult:
+    def from_vectors(cls, numbers: Sequence[int], vectors: np.ndarray) -> EmbedResult:
         data = np.ascontiguousarray(vectors, np.float32).tobytes()
         return cls(tuple(numbers), vectors.shape[1], base64.b64encode(data).decode("ascii"))
 
@@ -79,10 +81,11 @@ class EmbedResult:
 
 @dataclass(frozen=True, slots=True)
 class DetectTask:
-    """recipes: the recipes whose detectors run on each photo, which is read once."""
+    """Photos to detect objects in."""
 
     photos: tuple[Source, ...]
     recipes: tuple[Recipe, ...]
+    """The recipes whose detectors run on each photo, which is read once."""
     device: str
     batch: int
 
@@ -106,7 +109,7 @@ def embed(task: EmbedTask, advance: Advance = lambda done: None) -> EmbedResult:
     detector = detector_of(task.recipe, task.device) if task.crop is Crop.DETECTED else None
     numbers, vectors = [], [np.zeros((0, embedder.dim), np.float32)]
     done = 0
-    for group in in_batches(list(enumerate(task.items)), lambda one: one[1].path, task.batch):
+    for group in read_batches(list(enumerate(task.items)), lambda one: one[1].path, task.batch):
         good = [(number, item, pixels) for (number, item), pixels in group if pixels is not None]
         if good:
             pixels = [p for _, _, p in good]
@@ -114,7 +117,7 @@ def embed(task: EmbedTask, advance: Advance = lambda done: None) -> EmbedResult:
             vectors.append(embedder.embed_images(crops))
         numbers += [number for number, _, _ in good]
         advance(done := done + len(group))
-    return EmbedResult.of(numbers, np.concatenate(vectors))
+    return EmbedResult.from_vectors(numbers, np.concatenate(vectors))
 
 
 def crop_items(
@@ -123,7 +126,7 @@ def crop_items(
     """Cut the part to embed out of each photo."""
     found = detector.detect(pixels) if detector is not None else [[] for _ in items]
     return [
-        _cut(photo, Box(*item.box) if item.box else _main(photo, objects), margin)
+        _crop(photo, Box(*item.box) if item.box else _main(photo, objects), margin)
         for item, photo, objects in zip(items, pixels, found, strict=True)
     ]
 
@@ -132,7 +135,7 @@ def detect(task: DetectTask, advance: Advance = lambda done: None) -> DetectResu
     """Detect the objects of each photo with each recipe's detector and limits."""
     detectors = [detector_of(recipe, task.device) for recipe in task.recipes]
     objects: list[tuple[tuple[Detection, ...], ...] | None] = []
-    for group in in_batches(task.photos, lambda photo: photo, task.batch):
+    for group in read_batches(task.photos, lambda photo: photo, task.batch):
         good = [pixels for _, pixels in group if pixels is not None]
         found = zip(*(detector.detect(good) for detector in detectors), strict=True) if good else iter(())
         objects += [None if pixels is None else tuple(map(tuple, next(found))) for _, pixels in group]
@@ -150,7 +153,7 @@ def embedder_of(recipe: Recipe, device: str) -> Embedder:
     return loading.embedder_of(recipe, device)
 
 
-def in_batches(
+def read_batches(
     items: Sequence[T], source: Callable[[T], Source], size: int
 ) -> Iterator[list[tuple[T, np.ndarray | None]]]:
     """Yield batches of (item, its pixels or None), read ahead by threads."""
@@ -188,7 +191,7 @@ def _cells(file: Path, group: int, column: str) -> pa.ChunkedArray:
         return parquet.read_row_group(group, [column]).column(column)
 
 
-def _cut(pixels: np.ndarray, box: Box | None, margin: float) -> np.ndarray:
+def _crop(pixels: np.ndarray, box: Box | None, margin: float) -> np.ndarray:
     if box is None:
         return pixels
     height, width = pixels.shape[:2]

@@ -19,26 +19,26 @@ TEMPLATES = ("a photo of a {}",)
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """recall: share of the class's photos classified as it. precision: share of photos classified as it that are
-    right; None if there are none.
-    """
+    """The score of one class."""
 
     recall: float
+    """Share of the class's photos classified as it."""
     precision: float | None
+    """Share of photos classified as it that are right; None if there are none."""
     photos: int
 
 
 @dataclass(frozen=True, slots=True)
 class ZeroShot:
-    """accuracy: share of right photos, 0 … 1. balanced: mean recall of the classes.
-
-    counts: int (classes, classes), rows are true classes, columns are predicted ones.
-    """
+    """The score of a zero-shot classification."""
 
     accuracy: float
+    """Share of right photos, 0 … 1."""
     balanced: float
+    """Mean recall of the classes."""
     classes: tuple[str, ...]
     counts: np.ndarray
+    """int (classes, classes): rows are true classes, columns predicted ones."""
     by_class: dict[str, ClassScore]
 
     @property
@@ -58,7 +58,12 @@ def class_vectors(
 ) -> np.ndarray:
     """Embed each class as the mean over its names and the templates (Radford et al., 2021, section 3.1.4).
 
-    names: class → its names. templates: texts with {} for the name. Returns float32 (classes, dim), unit length.
+    Args:
+        names: class → its names.
+        templates: texts with {} for the name.
+
+    Returns:
+        float32 (classes, dim), unit length.
 
     Raises:
         ConfigError: a template without {}. BadQuery: the embedder has no text encoder.
@@ -79,7 +84,10 @@ def classify(
 ) -> ZeroShot:
     """Assign each photo to the class with the most similar text; the first one wins ties.
 
-    vectors: (n, dim). labels: n class names. texts: (classes, dim). All vectors have unit length.
+    Args:
+        vectors: (n, dim).
+        labels: n class names.
+        texts: (classes, dim). All vectors have unit length.
     """
     number = {name: i for i, name in enumerate(classes)}
     truth = np.array([number[label] for label in labels], np.int64)

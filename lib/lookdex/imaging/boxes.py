@@ -10,7 +10,7 @@ import numpy as np
 from lookdex.records import Box
 
 
-def as_array(boxes: Sequence[Box]) -> np.ndarray:
+def to_array(boxes: Sequence[Box]) -> np.ndarray:
     """(n, 4) float32."""
     return np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], np.float32).reshape(-1, 4)
 
@@ -42,7 +42,7 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
     return areas
 
 
-def distinct(
+def select_distinct(
     boxes: np.ndarray, scores: np.ndarray, labels: Sequence[str], max_iou: float, max_inside: float
 ) -> list[int]:
     """Non-maximum suppression: indices of the boxes kept, best score first, ties in input order.
@@ -50,7 +50,9 @@ def distinct(
     A box is dropped if its IoU with a better one is over `max_iou`, whatever their labels, or if it shares more than
     `max_inside` of the smaller of the two with a better box of its own label (one shoe of a pair, a sleeve of a coat).
 
-    boxes: (n, 4). scores: (n,).
+    Args:
+        boxes: (n, 4).
+        scores: (n,).
     """
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     areas = _areas(corners)

@@ -15,7 +15,7 @@ import simplejpeg
 
 from lookdex.imaging import boxes, container, decoders
 from lookdex.imaging.container import Header
-from lookdex.imaging.downscale import halved
+from lookdex.imaging.downscale import halve
 from lookdex.records import Box, Reason
 
 MIN_SIDE = 16  # pixels; smaller pictures show too little of a garment
@@ -27,7 +27,8 @@ _MAX_CROP = 50_000_000  # bytes and pixels; stored crops are far smaller
 class BadImage(Exception):
     """The file cannot be decoded. `reason` goes into the table, the text into the log.
 
-    size: upright (width, height) if the header has it.
+    Args:
+        size: upright (width, height) if the header has it.
     """
 
     def __init__(self, reason: Reason, detail: str = "", size: tuple[int, int] | None = None) -> None:
@@ -41,7 +42,7 @@ def read_header(data: bytes) -> Header:
         raise BadImage(Reason.EMPTY)
     try:
         header = container.read_header(data)
-    except container.Malformed as error:
+    except container.MalformedError as error:
         raise BadImage(Reason.CORRUPT, str(error)) from error
     if header is None:
         raise BadImage(Reason.UNKNOWN_FORMAT, f"begins with {data[:8].hex(' ')}")
@@ -71,7 +72,8 @@ def decode(data: bytes, max_bytes: int, max_pixels: int, min_side: int = MIN_SID
     max_pixels and min_side apply to the stored size. They and the limit MEMORY are checked before decoding.
 
     Raises:
-        BadImage: with the reason. MemoryError propagates, because it is not the file's fault.
+        BadImage: with the reason.
+        MemoryError: it is not the file's fault.
     """
     return decode_checked(data, check(data, max_bytes, max_pixels, min_side))
 
@@ -84,7 +86,7 @@ def decode_checked(data: bytes, header: Header) -> np.ndarray:
         raise
     except (
         Exception
-    ) as error:  # decoders raise many types on broken input: see tests/unit/imaging/test_rejected_images.py
+    ) as error:  # of many types on broken input: see tests/unit/imaging/test_rejected_images.py
         raise BadImage(Reason.CORRUPT, f"{type(error).__name__}: {error}", upright_size(header)) from error
 
 
@@ -113,7 +115,7 @@ def shrink(image: np.ndarray, longer_side: int) -> np.ndarray:
     if scale >= 1:
         return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(halved(image, *size), size, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(halve(image, *size), size, interpolation=cv2.INTER_LINEAR)
 
 
 def decode_crop(jpeg: bytes | None) -> np.ndarray | None:
@@ -131,17 +133,22 @@ def encode_jpeg(image: np.ndarray, longer_side: int, quality: int = 85) -> bytes
     return jpeg
 
 
-def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
+def encode_preview(data: bytes, longer_side: int, max_pixels: int) -> bytes:
     """Encode what can be decoded of a rejected file as a small JPEG: the top of a truncated file, a huge JPEG at 1/8
     scale.
 
-    For display only, never for a model. max_pixels: limit for files that must be decoded whole. Raises BadImage if
-    nothing can be decoded.
+    For display only, never for a model.
+
+    Args:
+        max_pixels: limit for files that must be decoded whole.
+
+    Raises:
+        BadImage: nothing can be decoded.
     """
     header = read_header(data)
     try:
         if header.plain:
-            whole = container.essence(data, header)
+            whole = container.strip_metadata(data, header)
             part = simplejpeg.decode_jpeg(
                 whole, "RGB", min_height=longer_side, min_width=longer_side, strict=False
             )
@@ -151,5 +158,5 @@ def glimpse(data: bytes, longer_side: int, max_pixels: int) -> bytes:
         if header.width * header.height > max_pixels:
             raise BadImage(Reason.TOO_MANY_PIXELS, f"{header.width} × {header.height} pixels")
         return encode_jpeg(decode_checked(data, header), longer_side)
-    except (container.Malformed, ValueError) as error:
+    except (container.MalformedError, ValueError) as error:
         raise BadImage(Reason.CORRUPT, str(error)) from error

@@ -1,8 +1,8 @@
 """Parse picture files without a decoder: format, size, orientation, and the bytes that affect pixels.
 
-Size limits are checked before anything is decoded. The decoder then gets `essence(data)`: a JPEG or PNG without EXIF,
-XMP, comments, thumbnails, animation and trailing bytes. None of these change the first frame's pixels, and all of them
-have made image libraries crash, warn or slow down.
+Size limits are checked before anything is decoded. The decoder then gets `strip_metadata(data)`: a JPEG or PNG without
+EXIF, XMP, comments, thumbnails, animation and trailing bytes. None of these change the first frame's pixels, and all of
+them have made image libraries crash, warn or slow down.
 
 Formats: JPEG (`jpeg`), PNG (`png`), AVIF and HEIC (`isobmff`), WebP (RFC 9649), GIF (89a). Other formats are
 unsupported on purpose.
@@ -15,31 +15,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lookdex.imaging import isobmff, jpeg, png
-from lookdex.imaging.exif import orientation_of
+from lookdex.imaging.exif import read_orientation
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The file starts like a known format but violates it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Metadata from the file's header. width, height: of the first frame as stored, before orientation.
+    """Metadata from the file's header."""
 
-    orientation: EXIF 1 … 8 (1 is upright). components: colour components per pixel of a JPEG (1, 3, 4), else 0. plain:
-    a JPEG in YCbCr or grey with 8 bits per component. working: maximum bytes per pixel while decoding, including the
-    finished RGB. coded: pixels the decoder holds, if more than the picture's. animated: a WebP with several frames.
-    """
-
-    format: str  # JPEG | PNG | WEBP | GIF | AVIF | HEIC
+    format: str
+    """JPEG, PNG, WEBP, GIF, AVIF or HEIC."""
     width: int
+    """Of the first frame as stored, before orientation; so is `height`."""
     height: int
     orientation: int = 1
+    """EXIF 1 … 8; 1 is upright."""
     components: int = 0
+    """Colour components per pixel of a JPEG (1, 3, 4), else 0."""
     plain: bool = False
+    """A JPEG in YCbCr or grey with 8 bits per component."""
     working: float = 3.0
+    """Maximum bytes per pixel while decoding, including the finished RGB."""
     coded: int = 0
+    """Pixels that the decoder holds, if more than the picture's."""
     animated: bool = False
+    """A WebP with several frames."""
 
     @property
     def memory(self) -> int:
@@ -51,16 +54,16 @@ def read_header(data: bytes) -> Header | None:
     """Read the header of a picture file; None for an unsupported format.
 
     Raises:
-        Malformed: a known format, but its size is unreadable or zero.
+        MalformedError: a known format, but its size is unreadable or zero.
     """
     try:
         header = _read(data)
     except (struct.error, IndexError) as error:
-        raise Malformed("the file ends within its header") from error
-    except (jpeg.Broken, isobmff.Broken) as error:
-        raise Malformed(str(error)) from error
+        raise MalformedError("the file ends within its header") from error
+    except (jpeg.BrokenError, isobmff.BrokenError) as error:
+        raise MalformedError(str(error)) from error
     if header and (header.width <= 0 or header.height <= 0):
-        raise Malformed("the picture has no area")
+        raise MalformedError("the picture has no area")
     return header
 
 
@@ -78,17 +81,17 @@ def _read(data: bytes) -> Header | None:
     return None
 
 
-def essence(data: bytes, header: Header) -> bytes:
+def strip_metadata(data: bytes, header: Header) -> bytes:
     """Strip everything that does not affect the first frame's pixels; returns a file of the same format.
 
     Raises:
-        Malformed: a progressive JPEG with more than `jpeg.MAX_SCANS` scans.
+        MalformedError: a progressive JPEG with more than `jpeg.MAX_SCANS` scans.
     """
     if header.format == "JPEG":
         try:
-            return jpeg.essence(data)
-        except jpeg.Broken as error:
-            raise Malformed(str(error)) from error
+            return jpeg.strip_metadata(data)
+        except jpeg.BrokenError as error:
+            raise MalformedError(str(error)) from error
     if header.format == "PNG":
         view = memoryview(data)
         chunks = [view[start:end] for kind, start, end in png.chunks(data) if kind in png.KEPT]
@@ -96,7 +99,7 @@ def essence(data: bytes, header: Header) -> bytes:
     return data  # the other decoders only read the first frame
 
 
-def frames(data: bytes, header: Header) -> int:
+def count_frames(data: bytes, header: Header) -> int:
     """Count an animation's frames from the file's markers; 1 for a still picture. Decodes nothing."""
     try:
         if header.format == "GIF":
@@ -107,8 +110,8 @@ def frames(data: bytes, header: Header) -> int:
             control = next((start for kind, start, _ in png.chunks(data) if kind == b"acTL"), None)
             return 1 if control is None else max(1, struct.unpack_from(">I", data, control + 8)[0])
         if header.format in ("AVIF", "HEIC"):
-            return isobmff.frames(data)
-    except (struct.error, IndexError, isobmff.Broken):
+            return isobmff.count_frames(data)
+    except (struct.error, IndexError, isobmff.BrokenError):
         pass  # truncated: only the first frame decodes
     return 1
 
@@ -132,8 +135,8 @@ def _read_jpeg(data: bytes) -> Header:
 def _read_png(data: bytes) -> Header:
     length, kind, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
     if kind != b"IHDR" or length != 13:
-        raise Malformed("a PNG without IHDR")
-    orientation = png.orientation(data)
+        raise MalformedError("a PNG without IHDR")
+    orientation = png.read_orientation(data)
     narrow = colour == 3 or (colour == 0 and depth <= 8)
     working = max(4.2 if narrow else 7.4, 6.0 if orientation > 1 else 0)
     return Header("PNG", width, height, orientation, working=working)
@@ -158,31 +161,31 @@ def _read_webp(data: bytes) -> Header:
     kind = data[12:16]
     if kind == b"VP8 ":
         if data[23:26] != b"\x9d\x01\x2a":
-            raise Malformed("a lossy WebP without its start code")
+            raise MalformedError("a lossy WebP without its start code")
         width, height = struct.unpack_from("<HH", data, 26)
         return Header("WEBP", width & 0x3FFF, height & 0x3FFF, working=6.5)
     if kind == b"VP8L":
         signature, bits = struct.unpack_from("<BI", data, 20)
         if signature != 0x2F:
-            raise Malformed("a lossless WebP without its signature")
+            raise MalformedError("a lossless WebP without its signature")
         return Header("WEBP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, working=8.5)
     if kind == b"VP8X":
         w, h = data[24:27], data[27:30]
         if len(h) < 3:
-            raise Malformed("the file ends within its header")
+            raise MalformedError("the file ends within its header")
         size = int.from_bytes(w, "little") + 1, int.from_bytes(h, "little") + 1
         animated = bool(data[20] & 2)
         working = 17.0 if animated else 8.5
-        return Header("WEBP", *size, _webp_orientation(data), working=working, animated=animated)
-    raise Malformed("a WebP of an unknown kind")
+        return Header("WEBP", *size, _read_webp_orientation(data), working=working, animated=animated)
+    raise MalformedError("a WebP of an unknown kind")
 
 
-def _webp_orientation(data: bytes) -> int:
+def _read_webp_orientation(data: bytes) -> int:
     exif = next((data[start:end] for kind, start, end in _webp_chunks(data) if kind == b"EXIF"), None)
-    return 1 if exif is None else orientation_of(exif)
+    return 1 if exif is None else read_orientation(exif)
 
 
-def webp_profile(data: bytes) -> bytes:
+def read_webp_profile(data: bytes) -> bytes:
     """The ICC profile of a WebP; empty if it has none."""
     return next((data[start:end] for kind, start, end in _webp_chunks(data) if kind == b"ICCP"), b"")
 
@@ -209,7 +212,7 @@ def _read_gif(data: bytes) -> Header:
             x, y, w, h = struct.unpack_from("<HHHH", data, at + 1)
             return Header("GIF", max(width, x + w), max(height, y + h), working=4.2)
         if block != 0x21:
-            raise Malformed("a GIF without a frame")
+            raise MalformedError("a GIF without a frame")
         at += 2  # an extension: skip its label and its sub-blocks
         while data[at]:
             at += 1 + data[at]

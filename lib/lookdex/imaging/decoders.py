@@ -45,13 +45,13 @@ Strip = Callable[[int, int], Image.Image]  # (first row, end row) → that part 
 def decode(data: bytes, header: Header) -> np.ndarray:
     """Decode to uint8 (H, W, 3) sRGB, upright, alpha over white, contiguous. Decoders' exceptions propagate."""
     if header.format == "HEIC":
-        return _heic(data)  # libheif applies the orientation
+        return _decode_heic(data)  # libheif applies the orientation
     if header.format == "JPEG":
-        pixels = _jpeg(data, header)
+        pixels = _decode_jpeg(data, header)
     elif header.format == "WEBP" and not header.animated:
-        pixels = _webp(data, header)
+        pixels = _decode_webp(data, header)
     else:
-        pixels = _by_pillow(container.essence(data, header), header)
+        pixels = _decode_with_pillow(container.strip_metadata(data, header), header)
     return np.ascontiguousarray(apply_orientation(pixels, header.orientation))
 
 
@@ -66,16 +66,16 @@ def apply_orientation(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def _by_pillow(data: bytes, header: Header) -> np.ndarray:
+def _decode_with_pillow(data: bytes, header: Header) -> np.ndarray:
     with _PLUGINS[header.format](BytesIO(data)) as image:
         width, height = image.size
         if width * height > header.width * header.height:
             raise ValueError("the header and the decoder disagree on the size")
         image.load()
-        return _assembled(width, height, lambda top, bottom: image.crop((0, top, width, bottom)))
+        return _assemble(width, height, lambda top, bottom: image.crop((0, top, width, bottom)))
 
 
-def _assembled(width: int, height: int, strip: Strip) -> np.ndarray:
+def _assemble(width: int, height: int, strip: Strip) -> np.ndarray:
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):
@@ -87,31 +87,31 @@ def _assembled(width: int, height: int, strip: Strip) -> np.ndarray:
 # ── JPEG ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _jpeg(data: bytes, header: Header) -> np.ndarray:
-    essence = container.essence(data, header)
-    mended = jpeg.ended(essence)
+def _decode_jpeg(data: bytes, header: Header) -> np.ndarray:
+    stripped = container.strip_metadata(data, header)
+    mended = jpeg.append_end_marker(stripped)
     if mended is not None:
         # All scans are present. A strict decoder rejects an incomplete last scan; a lenient one would fill the
         # gap with grey.
         if not header.plain:
             simplejpeg.decode_jpeg(mended, "CMYK" if header.components == 4 else "RGB")
-            return _by_pillow(mended, header)
-        return _plain_jpeg(mended, header)
+            return _decode_with_pillow(mended, header)
+        return _decode_plain_jpeg(mended, header)
     if header.plain:
         try:
-            return _plain_jpeg(essence, header)
+            return _decode_plain_jpeg(stripped, header)
         except ValueError as error:
             # This strict decoder rejects some files that Pillow can read. But Pillow fills missing data with grey,
             # so a truncated file stays an error.
             if any(words in str(error).lower() for words in ("premature end", "huffman")):
                 raise
-    return _by_pillow(essence, header)
+    return _decode_with_pillow(stripped, header)
 
 
-def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
+def _decode_plain_jpeg(data: bytes, header: Header) -> np.ndarray:
     grey = header.components == 1
     pixels: np.ndarray = simplejpeg.decode_jpeg(data, "GRAY" if grey else "RGB")
-    profile = jpeg.profile(data)
+    profile = jpeg.read_profile(data)
     if not profile:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if grey else pixels
     shown = pixels[:, :, 0] if grey else pixels
@@ -122,7 +122,7 @@ def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
         return part
 
     if grey:
-        return _assembled(header.width, header.height, strip)
+        return _assemble(header.width, header.height, strip)
     rows = max(1, STRIP_PIXELS // header.width)
     for top in range(0, header.height, rows):
         pixels[top : top + rows] = np.asarray(_to_srgb(strip(top, top + rows)))
@@ -132,7 +132,7 @@ def _plain_jpeg(data: bytes, header: Header) -> np.ndarray:
 # ── WebP, AVIF, HEIC ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _webp(data: bytes, header: Header) -> np.ndarray:
+def _decode_webp(data: bytes, header: Header) -> np.ndarray:
     """Decode with OpenCV, because Pillow uses the animation decoder, which holds the canvas four times."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
@@ -140,7 +140,7 @@ def _webp(data: bytes, header: Header) -> np.ndarray:
     height, width = pixels.shape[:2]
     if width * height > header.width * header.height:
         raise ValueError("the header and the decoder disagree on the size")
-    profile = container.webp_profile(data)
+    profile = container.read_webp_profile(data)
     if pixels.shape[2] == 3 and not profile:
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
@@ -151,10 +151,10 @@ def _webp(data: bytes, header: Header) -> np.ndarray:
             part.info["icc_profile"] = profile
         return part
 
-    return _assembled(width, height, strip)
+    return _assemble(width, height, strip)
 
 
-def _heic(data: bytes) -> np.ndarray:
+def _decode_heic(data: bytes) -> np.ndarray:
     import pi_heif  # imported late because HEIC is rare
 
     file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True, bgr_mode=False)
@@ -172,7 +172,7 @@ def _heic(data: bytes) -> np.ndarray:
             found.info["icc_profile"] = profile
         return found
 
-    return _assembled(width, height, strip)
+    return _assemble(width, height, strip)
 
 
 # ── colours ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,23 +208,23 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     """Apply an ICC profile. Unreadable profiles and those of another colour space are ignored, as in browsers."""
     try:
-        transform = _transform(profile, image.mode)
+        transform = _make_transform(profile, image.mode)
         return transform.apply(image) if transform else image
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
 
 
 @lru_cache(maxsize=16)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The transform to sRGB; None if the profile is sRGB."""
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
     if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
         return None
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    return ImageCms.ImageCmsTransform(source, _srgb(), mode, "RGB", intent, flags=flags)
+    return ImageCms.ImageCmsTransform(source, _srgb_profile(), mode, "RGB", intent, flags=flags)
 
 
 @lru_cache(maxsize=1)
-def _srgb() -> ImageCms.ImageCmsProfile:
+def _srgb_profile() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

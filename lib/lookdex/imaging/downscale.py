@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-def halved(image: np.ndarray, width: int, height: int) -> np.ndarray:
+def halve(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Halve a uint8 (H, W, 3) picture while it stays at least this size, so that the remaining resize is fast.
 
     From 1,000 × 1,333 pixels to 192 × 256, area interpolation takes 4.7 ms alone and 1.3 ms after halving (0.5 ms with

@@ -7,13 +7,13 @@ import struct
 _ORIENTATION = 0x0112
 
 
-def orientation_of(exif: bytes) -> int:
+def read_orientation(exif: bytes) -> int:
     """Orientation 1 … 8 of a TIFF block with or without the 'Exif' prefix; 1 if it is missing or broken."""
-    found = orientation_in(exif)
+    found = read_raw_orientation(exif)
     return found if found is not None and 1 <= found <= 8 else 1
 
 
-def orientation_in(exif: bytes) -> int | None:
+def read_raw_orientation(exif: bytes) -> int | None:
     """The tag's raw value; None if the block has none."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])

@@ -32,18 +32,16 @@ _UNREAD = frozenset((
     "arw", "bmp", "cr2", "cr3", "crw", "dng", "emf", "eps", "exr", "hdr", "ico", "j2k", "jp2", "jxl", "jxr", "nef",
     "orf", "pef", "psb", "psd", "raf", "raw", "rw2", "sr2", "srw", "svg", "svgz", "tga", "tif", "tiff", "wmf", "xcf",
 ))  # fmt: skip
-_TYPES = mimetypes.MimeTypes(filenames=()).types_map[
-    True
-]  # Python's built-in table, the same on every machine
+_TYPES = mimetypes.MimeTypes(filenames=()).types_map[True]  # Python's own table, the same on every machine
 
 
-def named_as_picture(key: str) -> bool:
+def has_picture_suffix(key: str) -> bool:
     """Whether the key has the suffix of a supported format."""
     return key.lower().endswith(PICTURES)
 
 
-def skip_of(key: str, size: int, file: bool = True) -> Skip | None:
-    """Why an object is skipped unread; None for photos and possible photos.
+def find_skip_reason(key: str, size: int, file: bool = True) -> Skip | None:
+    """Find why an object is skipped unread; None for photos and possible photos.
 
     A missing or unknown suffix (`x.jpg_large`, `a.jpeg?width=800`) proves nothing, so the content decides.
     """
@@ -58,7 +56,7 @@ def skip_of(key: str, size: int, file: bool = True) -> Skip | None:
         return Skip.NOT_A_FILE
     if name.startswith("."):
         return Skip.HIDDEN
-    if named_as_picture(name):
+    if has_picture_suffix(name):
         return None
     if any(part.startswith(".") and part not in (".", "..") for part in key.split("/")):
         return Skip.HIDDEN  # .git, .cache and similar hold many files without a suffix

@@ -26,32 +26,33 @@ _ORIENTATIONS = {
 }  # fmt: skip
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """The file starts like HEIF, but its boxes violate the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """width, height: as stored. coded: pixels that the decoder holds, over all tiles.
+    """The primary picture of a file."""
 
-    alpha: another picture is its alpha channel. bits: per channel.
-    """
-
-    format: str  # AVIF | HEIC
+    format: str
+    """AVIF or HEIC."""
     width: int
+    """As stored; so is `height`."""
     height: int
     orientation: int
     coded: int
+    """Pixels that the decoder holds, over all tiles."""
     alpha: bool
+    """Another picture is its alpha channel."""
     bits: int
+    """Per channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """start, end: of the body."""
-
     kind: bytes
     start: int
+    """Of the body; so is `end`."""
     end: int
 
 
@@ -79,16 +80,16 @@ def read(data: bytes) -> Picture | None:
     """Read the primary picture; None if its codec is unsupported.
 
     Raises:
-        Broken; struct.error, IndexError: the file is truncated.
+        BrokenError; struct.error, IndexError: the file is truncated.
     """
     meta = _first(data, 0, len(data), b"meta")
     if meta is None:
-        raise Broken("no meta box")
+        raise BrokenError("no meta box")
     items = _items(data, meta)
     kind = items.kinds.get(items.primary)
     tiles = items.parts.get(items.primary, []) if kind in _DERIVED else [items.primary]
     if kind is None or not tiles:
-        raise Broken("no primary picture")
+        raise BrokenError("no primary picture")
     codings = {_CODINGS.get(items.kinds.get(tile, b"")) for tile in tiles}
     if len(codings) > 1 or None in codings:
         return None
@@ -118,7 +119,7 @@ def read(data: bytes) -> Picture | None:
     return Picture(format or "", width, height, _ORIENTATIONS[turn, mirror], coded, bool(alphas), bits)
 
 
-def frames(data: bytes) -> int:
+def count_frames(data: bytes) -> int:
     """Frames of the longest track; 1 for a still picture."""
     counts = [1]
     for track in _each_track(data):
@@ -141,10 +142,10 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             body += 8
         stop = end if size == 0 else min(start + size, end)
         if stop < body:
-            raise Broken("a box that is shorter than its header")
+            raise BrokenError("a box that is shorter than its header")
         yield _Box(kind, body, stop)
         start = stop
-    raise Broken(f"more than {MAX_BOXES:,} boxes")
+    raise BrokenError(f"more than {MAX_BOXES:,} boxes")
 
 
 def _first(data: bytes, start: int, end: int, kind: bytes) -> _Box | None:
@@ -154,7 +155,7 @@ def _first(data: bytes, start: int, end: int, kind: bytes) -> _Box | None:
 def _items(data: bytes, meta: _Box) -> _Items:
     inside = {box.kind: box for box in _boxes(data, meta.start + 4, meta.end)}
     if missing := [name for name in (b"pitm", b"iinf", b"iprp") if name not in inside]:
-        raise Broken(f"no {missing[0].decode()}")
+        raise BrokenError(f"no {missing[0].decode()}")
     place = inside[b"pitm"].start
     wide = data[place] > 0
     (primary,) = struct.unpack_from(">I" if wide else ">H", data, place + 4)
@@ -217,7 +218,7 @@ def _size(data: bytes, items: _Items, item: int) -> tuple[int, int]:
         if box.kind == b"ispe":
             width, height = struct.unpack_from(">II", data, box.start + 4)
             return width, height
-    raise Broken("a picture without a size")
+    raise BrokenError("a picture without a size")
 
 
 def _is_alpha(data: bytes, properties: list[_Box]) -> bool:

@@ -7,14 +7,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from lookdex.imaging.exif import orientation_in
+from lookdex.imaging.exif import read_raw_orientation
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEPT = frozenset(
     (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"sRGB")
 )  # chunks that affect the pixels
 _TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
-_MOST_TEXT = 1 << 20  # maximum bytes per text, as in Pillow; longer ones are ignored
+_MAX_TEXT = 1 << 20  # maximum bytes per text, as in Pillow; longer ones are ignored
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _RAW_EXIF, _RAW_XMP = b"Raw profile type exif", b"XML:com.adobe.xmp"
 
@@ -31,7 +31,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end
 
 
-def orientation(data: bytes) -> int:
+def read_orientation(data: bytes) -> int:
     """EXIF orientation 1 … 8: from the eXIf chunk, else EXIF stored as text, else XMP; the last of each kind."""
     exif: bytes | None = None
     texts: dict[bytes, bytes] = {}
@@ -40,17 +40,17 @@ def orientation(data: bytes) -> int:
             exif = data[start + 8 : end - 4]
         elif kind in _TEXTS and data[start + 8 : start + 12] in (b"Raw ", b"XML:"):
             name, _, rest = data[start + 8 : end - 4].partition(b"\0")
-            if name in (_RAW_EXIF, _RAW_XMP) and (text := _text(kind, rest)) is not None:
+            if name in (_RAW_EXIF, _RAW_XMP) and (text := _decode_text(kind, rest)) is not None:
                 texts[name] = text
     if exif is None and _RAW_EXIF in texts:
-        exif = _raw_exif(texts[_RAW_EXIF])
-    found = orientation_in(exif) if exif is not None else None
+        exif = _decode_raw_exif(texts[_RAW_EXIF])
+    found = read_raw_orientation(exif) if exif is not None else None
     if found is None and (match := _XMP.search(texts.get(_RAW_XMP, b""))):
         found = int(match[1])
     return found if found is not None and 1 <= found <= 8 else 1
 
 
-def _text(kind: bytes, rest: bytes) -> bytes | None:
+def _decode_text(kind: bytes, rest: bytes) -> bytes | None:
     """The value of a text chunk; None if it is broken or too long."""
     if kind == b"tEXt":
         return rest
@@ -64,13 +64,13 @@ def _text(kind: bytes, rest: bytes) -> bytes | None:
         return rest
     try:
         unpack = zlib.decompressobj()
-        text = unpack.decompress(rest, _MOST_TEXT)
+        text = unpack.decompress(rest, _MAX_TEXT)
     except zlib.error:
         return None
     return None if unpack.unconsumed_tail else text
 
 
-def _raw_exif(text: bytes) -> bytes | None:
+def _decode_raw_exif(text: bytes) -> bytes | None:
     """Decode EXIF as ImageMagick stores it: three lines of text, then hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))

@@ -22,40 +22,40 @@ _SCALES = (0.92, 0.95, 0.975, 1.0, 1.025, 1.05, 1.08)
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A downscaled picture (37 kB), reusable for several comparisons.
-
-    colour: uint8 (96, 96, 3) RGB. grey: its lightness (96, 96). shape: width / height before downscaling.
-    """
+    """A downscaled picture (37 kB), reusable for several comparisons."""
 
     colour: np.ndarray
+    """uint8 (96, 96, 3) RGB."""
     grey: np.ndarray
+    """Lightness, uint8 (96, 96)."""
     shape: float
+    """Width / height before downscaling."""
 
     @classmethod
-    def of(cls, pixels: np.ndarray) -> Small:
-        """pixels: uint8 (H, W, 3) RGB."""
+    def from_pixels(cls, pixels: np.ndarray) -> Small:
+        """Downscale a picture, uint8 (H, W, 3) RGB."""
         small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         return cls(small, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), pixels.shape[1] / pixels.shape[0])
 
 
-def same_picture(a: np.ndarray, b: np.ndarray) -> bool:
+def is_same_picture(a: np.ndarray, b: np.ndarray) -> bool:
     """Compare uint8 (H, W, 3) RGB pictures of any size. Symmetric.
 
     Aspect ratios that differ by a quarter never match.
     """
-    return same(Small.of(a), Small.of(b))
+    return is_same(Small.from_pixels(a), Small.from_pixels(b))
 
 
-def same(one: Small, other: Small) -> bool:
-    """`same_picture` of two downscaled pictures. Takes some 3 ms."""
+def is_same(one: Small, other: Small) -> bool:
+    """`is_same_picture` of two downscaled pictures. Takes some 3 ms."""
     shapes = sorted((one.shape, other.shape))
     if shapes[0] * 1.25 < shapes[1]:
         return False
-    match, difference = max(_found(one, other), _found(other, one), key=lambda found: found[0])
+    match, difference = max(_search(one, other), _search(other, one), key=lambda found: found[0])
     return match >= MIN_CORRELATION and difference <= MAX_DIFFERENCE
 
 
-def _found(part: Small, whole: Small) -> tuple[float, float]:
+def _search(part: Small, whole: Small) -> tuple[float, float]:
     """Search the centre of `part` in `whole`: (best correlation -1 … 1, colour difference there 0 … 1)."""
     inner = slice(_MARGIN, _SIDE - _MARGIN)
     grey, colour = part.grey[inner, inner], part.colour[inner, inner]

@@ -27,7 +27,7 @@ from lookdex.errors import (
     TooLarge,
 )
 from lookdex.imaging import codec
-from lookdex.imaging.formats import named_as_picture
+from lookdex.imaging.formats import has_picture_suffix
 from lookdex.records import ImageRef, Reason, Status
 from lookdex.storage import Listed, Store
 
@@ -185,7 +185,9 @@ class Denials:
             log.info("%s: %s", self._source.uri, error)
             return []
         folders = {key.rpartition("/")[0] for key in self._denied}
-        photos = [p for p in page if p.key not in self._denied and named_as_picture(p.key) and not p.archived]
+        photos = [
+            p for p in page if p.key not in self._denied and has_picture_suffix(p.key) and not p.archived
+        ]
         apart = [photo for photo in photos if photo.key.rpartition("/")[0] not in folders] or photos
         return apart[:: max(1, len(apart) // ELSEWHERE)][:ELSEWHERE]
 
@@ -288,5 +290,5 @@ def _of_storage(error: StorageError) -> tuple[Status, Reason]:
 
 def _of_file(ref: ImageRef, reason: Reason) -> Reason:
     """The reason for a file that cannot be decoded. A file not named as a picture need not be one."""
-    unnamed = reason is Reason.UNKNOWN_FORMAT and not named_as_picture(ref.key)
+    unnamed = reason is Reason.UNKNOWN_FORMAT and not has_picture_suffix(ref.key)
     return Reason.NO_PICTURE if unnamed else reason

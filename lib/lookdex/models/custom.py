@@ -19,7 +19,7 @@ def is_custom(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def factory_of(name: str) -> Callable[..., Any]:
+def import_factory(name: str) -> Callable[..., Any]:
     """Import the factory function. Raises ModelNotFound."""
     module, _, attribute = name.removeprefix(PREFIX).partition(":")
     try:

@@ -14,10 +14,10 @@ from torchvision.models.detection.ssd import SSD
 
 from lookdex.errors import ConfigError, ModelNotFound
 from lookdex.models.device import open_device, precision
-from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, settings_of
-from lookdex.models.fcos import keep_size, lookdex_fcos, pyramid_of
+from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, read_settings
+from lookdex.models.fcos import find_pyramid, keep_size, lookdex_fcos
 from lookdex.models.fuse import fuse
-from lookdex.models.limits import DetectionLimits, own_label
+from lookdex.models.limits import DetectionLimits, map_label
 from lookdex.models.pixels import Placement, choose_canvas, fit
 from lookdex.records import Detection
 
@@ -47,8 +47,9 @@ def load_detector(
 ) -> Detector:
     """Load a detector: 'lookdex-tiny', 'torchvision:<folder>' or 'transformers:<hub id or folder>'.
 
-    min_score: None uses the model's own operating point (`digests.detector_defaults`). nms_iou: 1 keeps every box that
-    the model itself keeps.
+    Args:
+        min_score: None uses the model's own operating point (`digests.detector_defaults`).
+        nms_iou: 1 keeps every box that the model itself keeps.
 
     Raises:
         ModelNotFound, DeviceUnavailable, ConfigError.
@@ -86,7 +87,7 @@ class TorchvisionDetector:
     ) -> None:
         self.name, self._device, self._limits = name, device, limits
         keep = bool(config.get("keep_unknown", True))
-        self._labels = [own_label(label, keep) if label else None for label in config["labels"]]
+        self._labels = [map_label(label, keep) if label else None for label in config["labels"]]
         self._canvases = [(int(h), int(w)) for h, w in config.get("canvases", DEFAULT_CANVASES)]
         self._fill = int(config.get("fill", 114))
         self._model = model.eval().to(device).to(memory_format=torch.channels_last)
@@ -99,7 +100,7 @@ class TorchvisionDetector:
         from safetensors.torch import load_file
 
         folder = detector_folder(name)
-        config = settings_of(folder / "config.json")
+        config = read_settings(folder / "config.json")
         if missing := [name for name in ("builder", "labels") if name not in config]:
             raise ModelNotFound(f"{folder}/config.json has no {' and no '.join(missing)}")
         model = build(config, folder)
@@ -116,7 +117,7 @@ class TorchvisionDetector:
                 f"{len(unexpected)} unexpected tensors (first: {[*missing_tensors, *unexpected][0]}); "
                 "config.json must give the builder and arguments of their training"
             )
-        if (backbone := pyramid_of(model)) is not None:
+        if (backbone := find_pyramid(model)) is not None:
             fuse(backbone.trunk.eval())
         return cls(name, model, config, device, limits)
 

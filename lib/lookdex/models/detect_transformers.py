@@ -10,7 +10,7 @@ import torch
 
 from lookdex.errors import ModelNotFound
 from lookdex.models.device import precision
-from lookdex.models.limits import DetectionLimits, own_label
+from lookdex.models.limits import DetectionLimits, map_label
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Detection
 
@@ -44,7 +44,7 @@ class TransformersDetector:
                 "cached (`hf download`) or reachable"
             ) from error
         self._model = model.eval().to(device)
-        self._labels = {int(i): own_label(label) for i, label in model.config.id2label.items()}
+        self._labels = {int(i): map_label(label) for i, label in model.config.id2label.items()}
         self._canvases = _canvases(dict(self._processor.size or {}))
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:

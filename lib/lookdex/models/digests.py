@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lookdex.errors import ModelNotFound
-from lookdex.models.custom import factory_of, is_custom
-from lookdex.models.packaged import on_disk
+from lookdex.models.custom import import_factory, is_custom
+from lookdex.models.packaged import extract
 from lookdex.records import digest_of
 
 TINY = "lookdex-tiny"
@@ -29,16 +29,18 @@ _CROP_MARGIN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class DetectorDefaults:
-    """min_score: operating point, 0 … 1."""
+    """Defaults that come with a detector."""
 
     min_score: float
+    """Operating point, 0 … 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedderDefaults:
-    """crop_margin: share of the box's longer side to add on each side, as in the embedder's training."""
+    """Defaults that come with an embedder."""
 
     crop_margin: float
+    """Share of the box's longer side to add on each side, as in the embedder's training."""
 
 
 def detector_digest(name: str) -> str:
@@ -73,7 +75,7 @@ def detector_defaults(name: str) -> DetectorDefaults:
     """The detector's operating point: `min_score` of its config.json, if present."""
     if name.startswith("transformers:") or is_custom(name):
         return DetectorDefaults(_DETECTOR_SCORE)
-    config = settings_of(detector_folder(name) / "config.json")
+    config = read_settings(detector_folder(name) / "config.json")
     return DetectorDefaults(float(config.get("min_score", _DETECTOR_SCORE)))
 
 
@@ -81,36 +83,36 @@ def embedder_defaults(name: str) -> EmbedderDefaults:
     """The embedder's crop margin: from `lookdex_cfg` in its open_clip_config.json, if present."""
     if name.startswith(("open_clip:", "hf-hub:")) or is_custom(name):
         return EmbedderDefaults(_CROP_MARGIN)
-    config = settings_of(embedder_folder(name) / "open_clip_config.json")
+    config = read_settings(embedder_folder(name) / "open_clip_config.json")
     return EmbedderDefaults(float(config.get("lookdex_cfg", {}).get("crop_margin", _CROP_MARGIN)))
 
 
 def detector_folder(name: str) -> Path:
     """The folder of 'lookdex-tiny' or 'torchvision:<folder>'."""
     if name == TINY:
-        return _with_files(on_disk(TINY_DETECTOR), "config.json", "model.safetensors")
+        return _check_files(extract(TINY_DETECTOR), "config.json", "model.safetensors")
     kind, _, folder = name.partition(":")
     if kind != "torchvision" or not folder:
         raise ModelNotFound(
             f"unknown detector {name!r}: use {TINY}, torchvision:<folder> or transformers:<hub id or folder>"
         )
-    return _with_files(Path(folder), "config.json", "model.safetensors")
+    return _check_files(Path(folder), "config.json", "model.safetensors")
 
 
 def embedder_folder(name: str) -> Path:
     """The folder of 'lookdex-tiny', or of a local model in the layout of open_clip's hub."""
     if name == TINY:
-        return _with_files(on_disk(TINY_EMBEDDER), "open_clip_config.json", "open_clip_model.safetensors")
+        return _check_files(extract(TINY_EMBEDDER), "open_clip_config.json", "open_clip_model.safetensors")
     if not Path(name).is_dir():
         raise ModelNotFound(
             f"{name!r} is neither an embedder nor a folder: use {TINY}, hf-hub:<org>/<model>, "
             "open_clip:<architecture>/<pretrained tag>, or a folder with open_clip_config.json and "
             "open_clip_model.safetensors"
         )
-    return _with_files(Path(name), "open_clip_config.json")
+    return _check_files(Path(name), "open_clip_config.json")
 
 
-def settings_of(file: Path) -> dict[str, Any]:
+def read_settings(file: Path) -> dict[str, Any]:
     """Read a model's JSON settings. Raises ModelNotFound."""
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))
@@ -157,7 +159,7 @@ def _module_digest(name: str) -> str:
     """Digest of a custom model: the bytes of its module. Change the module (a version number, say) when the weights
     change.
     """
-    path = getattr(sys.modules.get(factory_of(name).__module__), "__file__", None)
+    path = getattr(sys.modules.get(import_factory(name).__module__), "__file__", None)
     return digest_of((name, hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""))
 
 
@@ -178,7 +180,7 @@ def _hub_digest(model: str) -> str:
     return digest_of((model, reference.read_text().strip()))
 
 
-def _with_files(folder: Path, *names: str) -> Path:
+def _check_files(folder: Path, *names: str) -> Path:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ModelNotFound(

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from lookdex.errors import BadQuery, ModelNotFound
 from lookdex.models.device import open_device, precision
-from lookdex.models.digests import embedder_folder, open_clip_tag, settings_of
+from lookdex.models.digests import embedder_folder, open_clip_tag, read_settings
 from lookdex.models.fuse import fuse
-from lookdex.models.pixels import Canvas, few_sizes
+from lookdex.models.pixels import Canvas, split_batch
 from lookdex.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ class Embedder(Protocol):
 def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder:
     """Load an embedder.
 
-    name: 'lookdex-tiny' (built in), 'hf-hub:<org>/<model>', 'open_clip:<architecture>/<pretrained tag>', or a folder
-    in the layout of open_clip's hub (`open_clip_config.json`, `open_clip_model.safetensors`). batch: maximum images
-    per model call.
+    Args:
+        name: 'lookdex-tiny' (built in), 'hf-hub:<org>/<model>', 'open_clip:<architecture>/<pretrained tag>', or a
+            folder in the layout of open_clip's hub (`open_clip_config.json`, `open_clip_model.safetensors`).
+        batch: maximum images per model call.
 
     Raises:
         ModelNotFound, DeviceUnavailable, ConfigError.
@@ -63,12 +64,14 @@ def load_embedder(name: str, *, device: str = "cpu", batch: int = 8) -> Embedder
 
 @dataclass(frozen=True, slots=True)
 class OpenClipModel:
-    """A loaded open_clip model. schema: open_clip's name for it. extra: lookdex's settings for it."""
+    """A loaded open_clip model."""
 
     model: CLIP
     schema: str
+    """open_clip's name for it."""
     preprocess: Preprocess
     extra: dict[str, Any]
+    """lookdex's settings for it."""
 
 
 def open_model(name: str) -> OpenClipModel:
@@ -101,11 +104,15 @@ def open_model(name: str) -> OpenClipModel:
     finally:
         root_logger.setLevel(level)
     settings = open_clip.get_model_preprocess_cfg(model)
-    return OpenClipModel(model, schema, Preprocess.of(settings, extra.get("canvases")), extra)
+    return OpenClipModel(model, schema, Preprocess.from_settings(settings, extra.get("canvases")), extra)
 
 
 class OpenClipEmbedder:
-    """An open_clip model with its preprocessing (size, mean, std, resize mode). batch: maximum images per call."""
+    """An open_clip model with its preprocessing (size, mean, std, resize mode).
+
+    Args:
+        batch: maximum images per call.
+    """
 
     def __init__(self, name: str, device: torch.device, batch: int = 8) -> None:
         opened = open_model(name)
@@ -134,7 +141,7 @@ class OpenClipEmbedder:
             groups.setdefault(self._preprocess.canvas(image), []).append(i)
         vectors = np.empty((len(images), self.dim), np.float32)
         for members in groups.values():
-            for size in few_sizes(len(members), self.batch):
+            for size in split_batch(len(members), self.batch):
                 batch_indexes, members = members[:size], members[size:]
                 vectors[batch_indexes] = self._forward(
                     np.stack([self._preprocess(images[i]) for i in batch_indexes])
@@ -179,7 +186,7 @@ def _source(name: str) -> tuple[str, str | None, dict[str, Any]]:
         raise ModelNotFound(
             f"the model folder {folder} has no weights: open_clip_model.safetensors is missing"
         )
-    return f"local-dir:{folder}", None, settings_of(folder / "open_clip_config.json").get("lookdex_cfg", {})
+    return f"local-dir:{folder}", None, read_settings(folder / "open_clip_config.json").get("lookdex_cfg", {})
 
 
 def _check_tag(architecture: str, tag: str) -> None:

@@ -40,7 +40,7 @@ class LitePyramid(nn.Module):
         return levels
 
 
-def pyramid_of(model: nn.Module) -> LitePyramid | None:
+def find_pyramid(model: nn.Module) -> LitePyramid | None:
     """The detector's backbone, if it is the built-in one."""
     backbone = getattr(model, "backbone", None)
     return backbone if isinstance(backbone, LitePyramid) else None
@@ -51,7 +51,8 @@ def lookdex_fcos(
 ) -> FCOS:
     """Build an untrained FCOS for `num_classes` labels 0 … n-1, without a background label.
 
-    trunk: one of timm's EfficientNet-Lites.
+    Args:
+        trunk: one of timm's EfficientNet-Lites.
     """
     head = FCOSHead(channels, 1, num_classes, num_convs=convs)
     anchors = AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES))

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lookdex.imaging.boxes import distinct
+from lookdex.imaging.boxes import select_distinct
 from lookdex.records import Box, Detection
-from lookdex.taxonomy.categories import category_of
+from lookdex.taxonomy.categories import find_category
 
 
-def own_label(label: str, keep_unknown: bool = True) -> str | None:
+def map_label(label: str, keep_unknown: bool = True) -> str | None:
     """Map a model's label to a lookdex category. Other labels are kept, or None if `keep_unknown` is false."""
-    return category_of(label) or (label.strip() if keep_unknown else None)
+    return find_category(label) or (label.strip() if keep_unknown else None)
 
 
 # Boxes of one label that overlap by more than this share of the smaller one are one object. On 60 held-out looks, it
@@ -42,7 +42,7 @@ class DetectionLimits:
         # Compare boxes as stored (rounded), so that item ids do not depend on fractions.
         names = [str(labels[i]) for i in chosen.tolist()]
         inside = 1.0 if self.nms_iou == ALL_BOXES else MAX_INSIDE
-        order = distinct(whole[chosen].numpy(), scores[chosen].numpy(), names, self.nms_iou, inside)
+        order = select_distinct(whole[chosen].numpy(), scores[chosen].numpy(), names, self.nms_iou, inside)
         return [
             Detection(Box(*(int(v) for v in whole[i])), str(labels[i]), round(float(scores[i]), 4))
             for i in chosen[order[: self.max_objects]].tolist()

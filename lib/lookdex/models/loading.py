@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lookdex.errors import ConfigError
-from lookdex.models.custom import factory_of, is_custom
+from lookdex.models.custom import import_factory, is_custom
 from lookdex.records import Recipe
-from lookdex.runtime.extras import extras, installed, missing
+from lookdex.runtime.extras import extras, is_installed, missing_extra
 
 if TYPE_CHECKING:
     from lookdex.models.detect import Detector
@@ -30,14 +30,16 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads a recipe's models for an engine. threads: concurrent model calls. batch: as in `embedder_of`.
+    """Loads a recipe's models for an engine.
 
     OpenVINO runs the networks it supports (`models.openvino`). Other networks, and texts, run with torch.
     """
 
     engine: Engine = Engine.TORCH
     threads: int = 1
+    """Concurrent model calls."""
     batch: int = 8
+    """As in `embedder_of`."""
 
     @extras()
     def detector_of(self, recipe: Recipe, device: str) -> Detector:
@@ -49,7 +51,7 @@ class Loader:
                 found = openvino.load_detector(recipe, self.threads)
                 if found is not None:
                     return found
-            except openvino.OutputMismatch as error:
+            except openvino.OutputMismatchError as error:
                 self._fall_back(error)
         self._share_cores(device)
         return detector_of(recipe, device)
@@ -62,7 +64,7 @@ class Loader:
 
             try:
                 return openvino.OpenvinoEmbedder(recipe.embedder, self.threads)
-            except openvino.OutputMismatch as error:
+            except openvino.OutputMismatchError as error:
                 self._fall_back(error)
         self._share_cores(device)
         return embedder_of(recipe, device, self.batch)
@@ -74,13 +76,13 @@ class Loader:
             share_cores(self.threads)
 
     def _openvino(self, device: str) -> bool:
-        is_installed = installed("openvino")
+        available = is_installed("openvino")
         if self.engine is Engine.OPENVINO:
-            if not is_installed:
-                raise missing("openvino")
+            if not available:
+                raise missing_extra("openvino")
             if device != "cpu":
                 raise ConfigError(f"engine openvino does not support device {device}: it runs on cpu only")
-        return self.engine is not Engine.TORCH and device == "cpu" and is_installed
+        return self.engine is not Engine.TORCH and device == "cpu" and available
 
     def _fall_back(self, error: Exception) -> None:
         """Fall back to torch, unless OpenVINO was requested explicitly."""
@@ -93,7 +95,7 @@ class Loader:
 def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
     """Raises ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError."""
     if is_custom(recipe.detector):
-        found: Detector = factory_of(recipe.detector)(
+        found: Detector = import_factory(recipe.detector)(
             device=device, min_score=recipe.min_score, nms_iou=recipe.nms_iou, max_objects=recipe.max_objects
         )
         return found
@@ -110,13 +112,16 @@ def detector_of(recipe: Recipe, device: str = "cpu") -> Detector:
 
 @extras()
 def embedder_of(recipe: Recipe, device: str = "cpu", batch: int = 8) -> Embedder:
-    """batch: images per model call; custom models choose their own.
+    """Load the embedder of a recipe.
+
+    Args:
+        batch: images per model call; custom models choose their own.
 
     Raises:
         ModelNotFound, DeviceUnavailable, MissingExtra, ConfigError.
     """
     if is_custom(recipe.embedder):
-        found: Embedder = factory_of(recipe.embedder)(device=device)
+        found: Embedder = import_factory(recipe.embedder)(device=device)
         return found
     from lookdex.models.embed import load_embedder
 

@@ -34,12 +34,12 @@ SAME_VECTOR = 0.9999  # minimum cosine between the two engines' vectors; below i
 SAME_BOXES = 0.01  # maximum difference of a detector's raw outputs
 
 
-class OutputMismatch(ConfigError):
+class OutputMismatchError(ConfigError):
     """OpenVINO's outputs differ from torch's."""
 
 
 def load_detector(recipe: Recipe, threads: int) -> Detector | None:
-    """Load the recipe's detector; None if its network is not supported here. Raises OutputMismatch."""
+    """Load the recipe's detector; None if its network is not supported here. Raises OutputMismatchError."""
     if recipe.detector.startswith("transformers:"):
         return None
     limits = DetectionLimits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
@@ -50,9 +50,12 @@ def load_detector(recipe: Recipe, threads: int) -> Detector | None:
 class Network:
     """A torch image module, compiled for each canvas. Thread-safe.
 
-    module: float32 (1, 3, h, w), normalised → a tensor or a tuple of tensors. mean, std: of pixels in 0 … 1. threads:
-    concurrent calls that share all cores. alone: also compile a version that uses all cores when no other call runs; it
-    doubles the memory, for networks that run once per query.
+    Args:
+        module: float32 (1, 3, h, w), normalised → a tensor or a tuple of tensors.
+        mean, std: of pixels in 0 … 1.
+        threads: concurrent calls that share all cores.
+        alone: also compile a version that uses all cores when no other call runs; it doubles the memory, for networks
+            that run once per query.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Network:
         self._compiled: dict[tuple[Canvas, bool], Any] = {}
         self._free: dict[tuple[Canvas, bool], list[Any]] = {}
         self._alone = alone and threads > 1
-        traced = _converted(module, canvases[0])
+        traced = _convert(module, canvases[0])
         for height, width in canvases:
             model = traced.clone()
             model.reshape([1, 3, height, width])
@@ -120,7 +123,7 @@ def _openvino() -> Any:
     return openvino
 
 
-def _converted(module: nn.Module, canvas: Canvas) -> Any:
+def _convert(module: nn.Module, canvas: Canvas) -> Any:
     """Convert a torch module to an OpenVINO model with dynamic image size.
 
     Uses the frontend directly: `openvino.convert_model` does the same in twice the time.
@@ -157,7 +160,7 @@ class OpenvinoEmbedder(OpenClipEmbedder):
             picture = _sample(canvas)[None]
             cosine = float((super()._forward(picture) * self._forward(picture)).sum())
             if cosine < SAME_VECTOR:
-                raise OutputMismatch(
+                raise OutputMismatchError(
                     f"OpenVINO's vectors of {name} differ from torch's (cosine {cosine:.5f} on a canvas of "
                     f"{canvas[0]} × {canvas[1]}): set engine to torch"
                 )
@@ -187,7 +190,7 @@ class OpenvinoDetector(TorchvisionDetector):
         return isinstance(self._model, FCOS)
 
     def start(self, threads: int) -> OpenvinoDetector:
-        """Compile the network. Raises OutputMismatch."""
+        """Compile the network. Raises OutputMismatchError."""
         model = self._model
         assert isinstance(model, FCOS)
         self._fcos = model
@@ -210,7 +213,7 @@ class OpenvinoDetector(TorchvisionDetector):
                 for got, want in zip(self._network(picture), expected, strict=True)
             )
             if difference > SAME_BOXES:
-                raise OutputMismatch(
+                raise OutputMismatchError(
                     f"OpenVINO's raw boxes of {self.name} differ from torch's by {difference:.3f}: set engine to torch"
                 )
         return self

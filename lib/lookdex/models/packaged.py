@@ -16,7 +16,7 @@ from lookdex.records import digest_of
 
 
 @cache
-def on_disk(folder: Path) -> Path:
+def extract(folder: Path) -> Path:
     """Return `folder`, or an extracted copy if it is in a zip: one copy per user, machine and version of the zip."""
     archive = next((parent for parent in folder.parents if parent.is_file()), None)
     if folder.is_dir() or archive is None:

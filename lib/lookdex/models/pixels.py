@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lookdex.imaging.downscale import halved
+from lookdex.imaging.downscale import halve
 
 Canvas = tuple[int, int]  # height, width
 
@@ -45,14 +45,14 @@ def fit(
     h, w = max(1, round(height * scale)), max(1, round(width * scale))
     if (h, w) != (height, width):
         smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        image = cv2.resize(halved(image, w, h), (w, h), interpolation=smooth)
+        image = cv2.resize(halve(image, w, h), (w, h), interpolation=smooth)
     top, left = ((canvas[0] - h) // 2, (canvas[1] - w) // 2) if centred else (0, 0)
     out = np.full((*canvas, 3), fill, np.uint8)
     out[top : top + h, left : left + w] = image
     return out, Placement(canvas, scale, left, top)
 
 
-def few_sizes(count: int, size: int) -> list[int]:
+def split_batch(count: int, size: int) -> list[int]:
     """Split `count` into full batches and powers of two: oneDNN keeps memory for every batch size it has seen."""
     sizes = [size] * (count // size)
     rest = count % size

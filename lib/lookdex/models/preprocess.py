@@ -16,23 +16,24 @@ from lookdex.models.pixels import Canvas, choose_canvas, fit
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """Fits an image of any size onto one of the model's canvases, as uint8 (height, width, 3).
-
-    canvases: (height, width) pairs; only the model's own size, unless it was trained with more. Of several, the one on
-    which the image is drawn largest is used: trousers, belts and pairs of shoes would leave half of a square empty.
-    mode: open_clip's resize_mode, shortest (with a centre crop), longest (letterboxed on grey `fill`) or squash. mean,
-    std: normalisation of pixels in 0 … 1.
-    """
+    """Fits an image of any size onto one of the model's canvases, as uint8 (height, width, 3)."""
 
     canvases: tuple[Canvas, ...]
+    """(height, width) pairs; only the model's own size, unless it was trained with more. Of several, the one on which
+    the image is drawn largest is used: trousers, belts and pairs of shoes would leave half of a square empty.
+    """
     mean: tuple[float, ...]
+    """Normalisation of pixels in 0 … 1; so is `std`."""
     std: tuple[float, ...]
     mode: str
+    """open_clip's resize_mode, shortest (with a centre crop), longest (letterboxed on grey `fill`) or squash."""
     interpolation: str
     fill: int
 
     @classmethod
-    def of(cls, settings: dict[str, Any], canvases: Sequence[Sequence[int]] | None = None) -> Preprocess:
+    def from_settings(
+        cls, settings: dict[str, Any], canvases: Sequence[Sequence[int]] | None = None
+    ) -> Preprocess:
         """Create from open_clip's preprocess_cfg and the canvases of lookdex_cfg.
 
         Raises:
@@ -60,7 +61,11 @@ class Preprocess:
         return choose_canvas(image.shape, self.canvases)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """image: uint8 RGB (H, W, 3)."""
+        """Preprocess an image.
+
+        Args:
+            image: uint8 RGB (H, W, 3).
+        """
         canvas = self.canvas(image)
         if self.mode == "longest":
             return fit(image, canvas, self.fill, centred=True)[0]

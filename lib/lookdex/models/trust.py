@@ -14,47 +14,47 @@ from lookdex.config import SharedSettings
 from lookdex.errors import ModelNotTrusted
 from lookdex.models.digests import TINY
 from lookdex.records import Recipe
+from lookdex.runtime.wording import shorten
 
 SHOWN = 100  # maximum characters of a record's text in a message
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedModels:
-    """names: as in settings and recipes, compared exactly."""
+    """The models that a stored record may name, besides lookdex-tiny."""
 
     names: frozenset[str] = frozenset()
+    """As in settings and recipes, compared exactly."""
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> TrustedModels:
+    def from_names(cls, names: Iterable[str]) -> TrustedModels:
         return cls(frozenset(names))
 
     @classmethod
-    def of_settings(cls, settings: SharedSettings) -> TrustedModels:
+    def from_settings(cls, settings: SharedSettings) -> TrustedModels:
         """The models of the settings detector, embedder and trusted_models."""
-        return cls.of((settings.detector, settings.embedder, *settings.trusted_models))
+        return cls.from_names((settings.detector, settings.embedder, *settings.trusted_models))
 
     def check(self, record: str, **models: str) -> None:
-        """Raise ModelNotTrusted for the first of `models` (detector=…, embedder=…) that is not trusted.
+        """Raise ModelNotTrusted for the first model that is not trusted. Nothing is resolved, imported or read.
 
-        record: where the names come from, for the message. Nothing is resolved, imported or read.
+        Args:
+            record: where the names come from, for the message.
+            models: detector=…, embedder=…
         """
         for what, name in models.items():
             if name != TINY and name not in self.names:
                 raise ModelNotTrusted(
-                    f"{_cut(record)} names the {what} {_cut(name)!r}, which the local settings do not list. It is "
-                    "not loaded, because loading a model can run code and fetch files, and anyone who can write to "
-                    f"the catalogue can forge such a record. If you trust it, add it to the setting "
-                    f"{what} or trusted_models "
-                    "(LOOKDEX_TRUSTED_MODELS; from Python, open_catalog(…, trusted_models=[…]))"
+                    f"{shorten(record, SHOWN)} names the {what} {shorten(name, SHOWN)!r}, which the local settings do "
+                    "not list. It is not loaded, because loading a model can run code and fetch files, and anyone who "
+                    "can write to the catalogue can forge such a record. If you trust it, add it to the setting "
+                    f"{what} or trusted_models (LOOKDEX_TRUSTED_MODELS; from Python, "
+                    "open_catalog(…, trusted_models=[…]))"
                 )
 
     def check_recipe(self, record: str, recipe: Recipe) -> None:
         """Raise ModelNotTrusted unless both models of a recipe are trusted."""
         self.check(record, detector=recipe.detector, embedder=recipe.embedder)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 ONLY_TINY = TrustedModels()

@@ -14,7 +14,7 @@ from lookdex.release.candidates import load_candidate
 def audit_night(night: Night) -> Release:
     """Audit the run's candidate and store it as a release. Raises AuditFailed with the offending rows."""
     candidate = load_candidate(night.catalog, night.load_plan())
-    trusted = TrustedModels.of_settings(night.settings)
+    trusted = TrustedModels.from_settings(night.settings)
     trusted.check_recipe(f"the candidate {candidate.release_id}", candidate.recipe)
     with night.stage("audit"):
         return audit_release(

@@ -32,7 +32,7 @@ def index_night(night: Night, on_progress: OnProgress | None = None) -> Indexed:
     models.
     """
     settings, plan = night.settings, night.load_plan()
-    TrustedModels.of_settings(settings).check_recipe(f"the plan of run {night.run_id}", plan.recipe)
+    TrustedModels.from_settings(settings).check_recipe(f"the plan of run {night.run_id}", plan.recipe)
     check_device(settings, plan.recipe.detector, plan.recipe.embedder)
     options = IndexOptions(
         device=settings.device,

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError
 from lookdex.planning.feed.ids import EXAMPLES, CaseOnly, case_only, shown
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def check_links(linked: pa.Table, links: Links, pattern: str, mapping: str) -> N
     """Raise ConfigError when a pattern or mapping is set and links no photo. Empty strings: not set."""
     if not links.photos or links.linked or not (pattern or mapping):
         return
-    photos = f"{count_of(links.photos, 'photo')}, such as {some(linked['image_key'])}"
+    photos = f"{pluralize(links.photos, 'photo')}, such as {some(linked['image_key'])}"
     if pattern:
         raise ConfigError(
             f"the pattern {pattern!r} matches none of the {photos}. It must match the whole key: {{product_id}} and "
@@ -69,7 +69,7 @@ def check_known(linked: pa.Table, links: Links, stock: pa.Table, uri: str) -> No
     """Raise ConfigError when the products file, read from `uri`, lists no photo's product."""
     if not links.photos or links.known:
         return
-    photos = count_of(links.photos, "photo")
+    photos = pluralize(links.photos, "photo")
     if not links.linked:
         raise ConfigError(
             f"none of the {photos}, such as {some(linked['image_key'])}, is linked to a product of {uri}. Set how keys "

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lookdex.errors import ConfigError
-from lookdex.imaging.formats import named_as_picture, skip_of
+from lookdex.imaging.formats import find_skip_reason, has_picture_suffix
 from lookdex.records import Skip, SkippedKeys
 from lookdex.storage import Listed, Store
 
@@ -140,7 +140,7 @@ def _collect(pages: Iterator[list[Listed]]) -> _Part:
     for page in pages:
         photos = []
         for listed in page:
-            reason = skip_of(listed.key, listed.bytes, listed.file)
+            reason = find_skip_reason(listed.key, listed.bytes, listed.file)
             if reason is not None:
                 key = listed.key.encode(errors="backslashreplace").decode() or "/"  # the prefix itself
                 part.skipped.setdefault(reason, _Keys()).add(1, (key,))
@@ -148,7 +148,7 @@ def _collect(pages: Iterator[list[Listed]]) -> _Part:
             photos.append(listed)
             if listed.archived:
                 part.archived.append(listed.key)
-            if not named_as_picture(listed.key):
+            if not has_picture_suffix(listed.key):
                 part.unnamed.add(1, (listed.key,))
         if photos:
             columns = [[p.key for p in photos], [p.etag for p in photos], [p.bytes for p in photos]]

@@ -15,7 +15,7 @@ from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 from lookdex.errors import ConfigError, MassChange
 from lookdex.planning.feed.ids import CaseOnly, shown
 from lookdex.records import Change, Reason, Skip, SkippedKeys, Status, Unlisted
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 # A photo that turned out to be archived, although its listing does not say so, is fetched once in this many nights.
 ARCHIVE_NIGHTS = 7
@@ -290,7 +290,7 @@ def check_mass_change(losses: Losses, max_share: float = 0.10, allow: bool = Fal
         both = losses.gone + leaving.photos
         raise MassChange(
             f"{both:,} of {live:,} live photos ({both / live:.1%}) would leave the release: {losses.gone:,} are gone "
-            f"from the source, {count_of(leaving.photos, 'photo')} of products that the products file does not list; "
+            f"from the source, {pluralize(leaving.photos, 'photo')} of products that the products file does not list; "
             f"{limit}. Check that the listing and the file are complete. {override}"
         )
     if losses.unlinked > max_share * live:

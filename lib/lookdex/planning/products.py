@@ -20,7 +20,7 @@ from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.planning.feed import ids
 from lookdex.planning.feed.datafile import Found, Reading, Refused, read_file
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 from lookdex.taxonomy.categories import normalise
 
 RESERVED = frozenset(items_schema(1).names) - {"product_id"}
@@ -64,7 +64,7 @@ def load_products(uri: str, reading: Reading | None = None) -> Products:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         raise ConfigError(
-            f"{uri} gives {count_of(len(repeated), 'product id')} more than once, e.g. {ids.shown(repeated, 5)}; "
+            f"{uri} gives {pluralize(len(repeated), 'product id')} more than once, e.g. {ids.shown(repeated, 5)}; "
             "each product must have one row"
         )
     names = [own_name(name) for name in table.column_names]

@@ -72,6 +72,8 @@ class Skip(StrEnum):
 
 
 class Scope(StrEnum):
+    """What an item shows: an object of a photo, or the whole photo."""
+
     OBJECT = "object"
     IMAGE = "image"
 

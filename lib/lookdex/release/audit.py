@@ -26,7 +26,7 @@ from lookdex.records import CheckResult, Release, StoredFile
 from lookdex.release import ann, commits, files
 from lookdex.release.fragments import read_parquet
 from lookdex.release.tags import set_tag
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 from lookdex.storage import Store
 
 SHOWN = 20  # offending rows kept per check
@@ -151,7 +151,7 @@ def product_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
     candidate_tables = tables.open_tables(catalog, candidate)
     columns = [field for field in stock.schema if field.name != "product_id"]
     wrong = commits.difference(items_schema(candidate.dim, pa.schema(columns)), candidate_tables.items.schema)
-    yield Checked(CheckResult(typed, not wrong, wrong or count_of(len(columns), "column"), int(bool(wrong))))
+    yield Checked(CheckResult(typed, not wrong, wrong or pluralize(len(columns), "column"), int(bool(wrong))))
     if wrong:  # rows of other types cannot be compared
         return
     with tables.connect(candidate_tables) as connection:
@@ -159,10 +159,10 @@ def product_checks(catalog: Store, candidate: Release) -> Iterator[Checked]:
         for name, query in queries.items():
             found = run_check(connection, name, query)
             if name == LISTED and candidate.keep_unlisted and not found.result.detail:
-                kept = f"{count_of(found.result.offenders, 'row')} of other products, kept by keep_unlisted"
+                kept = f"{pluralize(found.result.offenders, 'row')} of other products, kept by keep_unlisted"
                 found = Checked(CheckResult(name, True, kept))
             elif found.result.passed:
-                found = replace(found, result=replace(found.result, detail=count_of(len(stock), "product")))
+                found = replace(found, result=replace(found.result, detail=pluralize(len(stock), "product")))
             yield found
 
 

@@ -22,10 +22,11 @@ def make_report(
 ) -> Report:
     """Report on the live release of the catalogue at `uri`, or on `release_id`.
 
-    source: store to read unindexed photos from, to show them; None: they are not shown. The source named in the release
-    is never read, because whoever can write to the catalogue must not choose what is read here.
-
     Memory is bounded: queries stream few columns, and all-pairs comparisons use a sample. Raises ReleaseNotFound.
+
+    Args:
+        source: store to read unindexed photos from, to show them; None: they are not shown. The source named in the
+            release is never read, because whoever can write to the catalogue must not choose what is read here.
     """
     from lookdex.report import counts, disagreements, duplicates, neighbours, rejects
     from lookdex.report.findings import findings

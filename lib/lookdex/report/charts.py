@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lookdex.report.records import Bar
 
 
-def stacked(bars: Sequence[Bar], whole: float) -> Markup:
+def draw_stacked(bars: Sequence[Bar], whole: float) -> Markup:
     """A stacked bar. `whole` is the count that fills the width."""
     x, parts = 0.0, []
     for bar in bars:
@@ -21,8 +21,12 @@ def stacked(bars: Sequence[Bar], whole: float) -> Markup:
     return _svg(parts, 10, label, "bar")
 
 
-def histogram(counts: Sequence[int], label: str, names: Sequence[str]) -> Markup:
-    """A histogram, scaled to its highest column. names: of the columns."""
+def draw_histogram(counts: Sequence[int], label: str, names: Sequence[str]) -> Markup:
+    """A histogram, scaled to its highest column.
+
+    Args:
+        names: of the columns.
+    """
     highest = max(counts, default=0) or 1
     width = 100 / max(1, len(counts))
     parts = [
@@ -40,7 +44,7 @@ def histogram(counts: Sequence[int], label: str, names: Sequence[str]) -> Markup
     return _svg(parts, 40, label, "histogram")
 
 
-def columns(stacks: Sequence[Sequence[Bar]], label: str) -> Markup:
+def draw_columns(stacks: Sequence[Sequence[Bar]], label: str) -> Markup:
     """Stacked columns, from the bottom up."""
     highest = max((sum(bar.count for bar in stack) for stack in stacks), default=0) or 1
     width = 100 / max(1, len(stacks))

@@ -31,12 +31,12 @@ def totals(reader: ReleaseReader) -> Totals:
         lost_products=row["lost_products"],
         described_products=count_described_products(reader),
         loose_photos=row["loose_photos"],
-        photos_per_product=_counted(reader, "photos_per_product", "photos", "products"),
-        objects_per_photo=_counted(reader, "objects_per_photo", "objects", "photos"),
+        photos_per_product=_count_bars(reader, "photos_per_product", "photos", "products"),
+        objects_per_photo=_count_bars(reader, "objects_per_photo", "objects", "photos"),
     )
 
 
-def _counted(reader: ReleaseReader, query: str, of: str, what: str) -> tuple[Bar, ...]:
+def _count_bars(reader: ReleaseReader, query: str, of: str, what: str) -> tuple[Bar, ...]:
     found = {row[of]: row[what] for row in reader.query(query)}
     steps = range(min(found, default=0), max(found, default=-1) + 1)
     return tuple(Bar(f"{n} or more" if n == 6 else str(n), found.get(n, 0)) for n in steps)
@@ -93,11 +93,15 @@ def confidence(reader: ReleaseReader) -> tuple[Confidence, ...]:
 
 def growth(store: Store, limit: int) -> Growth:
     """The last `limit` releases that are still stored, oldest first."""
-    return steps_of(promotion_log.list_releases(store), promotion_log.read_log(store), limit)
+    return compare_releases(promotion_log.list_releases(store), promotion_log.read_log(store), limit)
 
 
-def steps_of(releases: list[Release], log: list[LiveEntry], limit: int) -> Growth:
-    """Compare each release with the one before. releases: oldest first."""
+def compare_releases(releases: list[Release], log: list[LiveEntry], limit: int) -> Growth:
+    """Compare each release with the one before.
+
+    Args:
+        releases: oldest first.
+    """
     now = log[-1].release_id if log else None
     been_live = {entry.release_id for entry in log}
     before = [None, *releases]

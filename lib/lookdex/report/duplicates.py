@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookdex.imaging import codec
-from lookdex.imaging.same_picture import same_picture
+from lookdex.imaging.same_picture import is_same_picture
 from lookdex.records import Scope
 from lookdex.report import vectors
-from lookdex.report.groups import connected
+from lookdex.report.groups import find_components
 from lookdex.report.pictures import ItemPictures, load_pictures
 from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Cluster, Duplicates, Picture
@@ -41,13 +41,13 @@ def duplicates(reader: ReleaseReader) -> Duplicates:
     same_files = reader.query("same_file", limits.strip)
     pairs, compared = close_pairs(reader)
     candidates = pairs[: limits.candidates]
-    groups = connected((pair.a, pair.b) for pair in confirm(reader, candidates))
+    groups = find_components((pair.a, pair.b) for pair in confirm(reader, candidates))
     named = {item for group in groups for item in group}
     rows = reader.items(named, ["image_key", "product_id", "content_hash"])
     known = {row["content_hash"]: row for row in same_files}
-    merged = [_Group.of(group, rows, known) for group in groups]
+    merged = [_Group.from_photos(group, rows, known) for group in groups]
     seen = {digest for group in merged for digest in group.digests}
-    merged += [_Group.of_file(row) for row in same_files if row["content_hash"] not in seen]
+    merged += [_Group.from_file(row) for row in same_files if row["content_hash"] not in seen]
     merged.sort(key=lambda group: (-group.products, -group.photos, group.examples))
     shown = load_pictures(reader, (item for group in merged[: limits.clusters] for item in group.examples))
     return Duplicates(
@@ -104,7 +104,7 @@ def confirm(reader: ReleaseReader, pairs: list[Pair]) -> list[Pair]:
         pixels = {item: codec.decode_crop(row["crop"]) for item, row in crops.items()}
         for pair in batch:
             a, b = pixels.get(pair.a), pixels.get(pair.b)
-            if a is not None and b is not None and same_picture(a, b):
+            if a is not None and b is not None and is_same_picture(a, b):
                 confirmed.append(pair)
     return confirmed
 
@@ -119,7 +119,7 @@ class _Group:
     digests: frozenset[str]  # content hashes of its files
 
     @classmethod
-    def of(
+    def from_photos(
         cls,
         items: Iterable[str],
         rows: Mapping[str, Row],
@@ -145,17 +145,17 @@ class _Group:
         )
 
     @classmethod
-    def of_file(cls, row: Row) -> _Group:
+    def from_file(cls, row: Row) -> _Group:
         examples = tuple(found["item_id"] for found in row["examples"])
         return cls(examples, row["photos"], row["products"], frozenset((row["content_hash"],)))
 
     def cluster(self, shown: ItemPictures, limit: int) -> Cluster:
         return Cluster(
-            self.photos, self.products, len(self.digests) == 1, _captioned(shown, self.examples[:limit])
+            self.photos, self.products, len(self.digests) == 1, _add_captions(shown, self.examples[:limit])
         )
 
 
-def _captioned(shown: ItemPictures, items: Iterable[str]) -> tuple[Picture, ...]:
+def _add_captions(shown: ItemPictures, items: Iterable[str]) -> tuple[Picture, ...]:
     return tuple(
         shown.picture(item, str(shown.rows[item]["product_id"] or shown.rows[item]["image_key"]))
         for item in items

@@ -16,7 +16,7 @@ from lookdex.report.records import (
     Report,
     Totals,
 )
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 LOW_MEDIAN = 0.5  # median score of a category
 LOW_SEEN = 0.7  # share of the photos that the shop files under a category
@@ -57,12 +57,17 @@ def _rejects(rejects: tuple[Rejects, ...], totals: Totals) -> Iterator[Finding]:
         photos = sum(r.photos for r in reasons)
         if photos:
             yield Finding(
-                f"{count_of(photos, 'photo')} of {totals.source_photos:,} {words}{_why(reasons)}.", "rejects"
+                f"{pluralize(photos, 'photo')} of {totals.source_photos:,} {words}{_why(reasons)}.",
+                "rejects",
             )
 
 
 def _why(reasons: list[Rejects]) -> str:
-    """The most common of several reasons, or all of them if none is. reasons: most photos first."""
+    """The most common of several reasons, or all of them if none is.
+
+    Args:
+        reasons: most photos first.
+    """
     named = [f"{(r.reason or '').replace('_', ' ')} ({r.photos:,})" for r in reasons]
     if len(reasons) > 1 and reasons[0].photos > reasons[1].photos:
         return f"; most: {named[0]}"
@@ -73,7 +78,7 @@ def _products(totals: Totals) -> Iterator[Finding]:
     if totals.lost_products:
         its = "its photos" if totals.lost_products == 1 else "their photos"
         yield Finding(
-            f"{count_of(totals.lost_products, 'product')} cannot be searched: none of {its} could be fetched and "
+            f"{pluralize(totals.lost_products, 'product')} cannot be searched: none of {its} could be fetched and "
             "decoded.",
             "rejects",
         )
@@ -87,7 +92,7 @@ def _products(totals: Totals) -> Iterator[Finding]:
     if totals.loose_photos:
         belong = "belongs" if totals.loose_photos == 1 else "belong"
         yield Finding(
-            f"{count_of(totals.loose_photos, 'photo')} {belong} to no product (see --pattern and --mapping).",
+            f"{pluralize(totals.loose_photos, 'photo')} {belong} to no product (see --pattern and --mapping).",
             "overview",
         )
     undescribed = totals.products - (
@@ -96,7 +101,7 @@ def _products(totals: Totals) -> Iterator[Finding]:
     if undescribed:
         are, have = ("is", "it has") if undescribed == 1 else ("are", "they have")
         yield Finding(
-            f"{count_of(undescribed, 'product')} of {totals.products:,} {are} missing from the products file: "
+            f"{pluralize(undescribed, 'product')} of {totals.products:,} {are} missing from the products file: "
             f"{have} no title, price or other product column.",
             "overview",
         )
@@ -106,7 +111,7 @@ def _unseen(totals: Totals) -> Iterator[Finding]:
     unseen = totals.products - totals.seen_products
     if unseen:
         yield Finding(
-            f"{count_of(unseen, 'product')} of {totals.products:,} can only be found by whole-photo search: "
+            f"{pluralize(unseen, 'product')} of {totals.products:,} can only be found by whole-photo search: "
             "no object was detected in any of their photos.",
             "rejects",
         )
@@ -118,7 +123,7 @@ def _disagreements(found: Disagreements) -> Iterator[Finding]:
         listed = ", ".join(f"{pair.category} as {pair.label}" for pair in found.pairs[:NAMED])
         more = " and others" if found.pairs_found > NAMED else ""
         yield Finding(
-            f"{count_of(found.products, 'product')} of {found.of:,} {are} detected as another category than the "
+            f"{pluralize(found.products, 'product')} of {found.of:,} {are} detected as another category than the "
             f"shop's: {listed}{more}.",
             "disagreements",
         )
@@ -128,7 +133,8 @@ def _duplicates(duplicates: Duplicates) -> Iterator[Finding]:
     if duplicates.across:
         stand = "stands" if duplicates.across == 1 else "stand"
         yield Finding(
-            f"{count_of(duplicates.across, 'picture')} {stand} for several products, which shoppers cannot tell apart.",
+            f"{pluralize(duplicates.across, 'picture')} {stand} for several products, which shoppers cannot tell "
+            "apart.",
             "duplicates",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def connected(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
+def find_components(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
     """Group linked names into connected components, each sorted, largest first."""
     parent: dict[str, str] = {}
 

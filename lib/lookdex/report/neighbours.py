@@ -57,12 +57,12 @@ def neighbours(reader: ReleaseReader) -> Nearest:
     wanted += [row["item_id"] for p in chosen for row, _ in p.others[:limit]]
     shown = load_pictures(reader, wanted) if wanted else ItemPictures({}, {})
     judged = [p for p in probes if p.item["product_id"] is not None]
-    several = several_photos(reader, {p.item["product_id"] for p in judged})
+    several = find_with_several_photos(reader, {p.item["product_id"] for p in judged})
     return Nearest(
         rows=tuple(_row(p, shown, limit) for p in chosen),
         probes=len(judged),
-        own_first=own_first([p for p in judged if p.item["product_id"] in several]),
-        same_label=same_label(judged),
+        own_first=share_own_first([p for p in judged if p.item["product_id"] in several]),
+        same_label=share_same_label(judged),
     )
 
 
@@ -92,19 +92,19 @@ def probe(reader: ReleaseReader, picked: Sequence[str]) -> list[Probe]:
     ]
 
 
-def own_first(probes: Iterable[Probe]) -> Share:
+def share_own_first(probes: Iterable[Probe]) -> Share:
     """Of the probes, those whose nearest object of another photo belongs to the same product."""
     first = [(p.item["product_id"], p.other_photos[0]["product_id"]) for p in probes if p.other_photos]
     return Share(sum(own == found for own, found in first), len(first))
 
 
-def same_label(probes: Iterable[Probe]) -> Share:
+def share_same_label(probes: Iterable[Probe]) -> Share:
     """Of the probes, those whose nearest other product has the same label."""
     first = [(p.item["label"], p.others[0][0]["label"]) for p in probes if p.others]
     return Share(sum(own == found for own, found in first), len(first))
 
 
-def several_photos(reader: ReleaseReader, products: Iterable[str]) -> set[str]:
+def find_with_several_photos(reader: ReleaseReader, products: Iterable[str]) -> set[str]:
     """Return the products with objects in more than one photo."""
     found = reader.connection.execute(
         f"SELECT product_id FROM items WHERE {MAIN} AND product_id IN (SELECT unnest($products)) "

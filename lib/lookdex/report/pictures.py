@@ -13,17 +13,17 @@ from lookdex.report.records import Picture
 QUALITY = 72
 
 
-def data_uri(jpeg: bytes) -> str:
+def encode_data_uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
-def thumb(crop: bytes | None, side: int) -> str | None:
+def make_thumbnail(crop: bytes | None, side: int) -> str | None:
     """Encode a stored crop as a data: URI whose longer side is at most `side` pixels."""
     pixels = codec.decode_crop(crop)
-    return None if pixels is None else data_uri(codec.encode_jpeg(pixels, side, QUALITY))
+    return None if pixels is None else encode_data_uri(codec.encode_jpeg(pixels, side, QUALITY))
 
 
-def title_of(row: Row) -> str:
+def make_title(row: Row) -> str:
     """The product's title, else its id, else the photo's key."""
     for name in ("title", "name"):
         if row.get(name):
@@ -40,7 +40,7 @@ class ItemPictures:
 
     def picture(self, item_id: str, note: str = "", mark: str = "") -> Picture:
         row = self.rows[item_id]
-        return Picture(self.sources[item_id], title_of(row), note, mark)
+        return Picture(self.sources[item_id], make_title(row), note, mark)
 
     def pictures(self, item_ids: Iterable[str]) -> tuple[Picture, ...]:
         return tuple(self.picture(item_id) for item_id in item_ids if item_id in self.rows)
@@ -50,5 +50,5 @@ def load_pictures(reader: ReleaseReader, item_ids: Iterable[str]) -> ItemPicture
     titles = [name for name in ("title", "name") if name in reader.product_columns]
     side = reader.limits.thumb
     rows = reader.items(item_ids, ["product_id", "image_key", "crop", *titles])
-    sources = {item_id: thumb(row.pop("crop"), side) for item_id, row in rows.items()}
+    sources = {item_id: make_thumbnail(row.pop("crop"), side) for item_id, row in rows.items()}
     return ItemPictures(rows, sources)

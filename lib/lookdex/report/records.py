@@ -27,12 +27,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """src: a data: URI, or None if there is no picture. mark: 'good', 'odd' or ''."""
+    """A picture of the page."""
 
     src: str | None
+    """A data: URI, or None if there is no picture."""
     title: str
     note: str = ""
     mark: str = ""
+    """'good', 'odd' or ''."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +77,16 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """products: those with a main object of the category. seen: share of the shop's photos of this category whose main
-    object has it. A category without objects is known from the shop only.
-    """
+    """A category of the release. One without objects is known from the shop only."""
 
     label: str
     objects: int
     main_objects: int
     products: int
+    """Those with a main object of the category."""
     colours: tuple[Bar, ...]
     seen: Share | None
+    """Share of the shop's photos of this category whose main object has it."""
     pictures: tuple[Picture, ...]
 
     @property
@@ -105,16 +107,15 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Disagreements:
-    """Shop and detector compared over `of` products: those with a category, a photo of their own and an object in it.
-
-    products: detected as another category in all of their photos, in `pairs_found` pairs of category and label. `pairs`
-    are those shown, most products first.
-    """
+    """Products whose category, as the shop says, was not detected in any of their photos."""
 
     pairs: tuple[Disagreement, ...]
+    """The pairs of category and label that are shown, most products first."""
     pairs_found: int
     products: int
+    """Detected as another category in all of their photos."""
     of: int
+    """Products compared: those with a category, a photo of their own and an object in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,36 +132,40 @@ class Rejects:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """Score distribution of a label. bins: 20, over scores 0 … 1."""
+    """Score distribution of a label."""
 
     label: str
     objects: int
     median: float
     least: float
     bins: tuple[int, ...]
+    """20, over scores 0 … 1."""
     unsure: tuple[Picture, ...]
     sure: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Photos that show the same picture. same_file: identical bytes."""
+    """Photos that show the same picture."""
 
     photos: int
     products: int
     same_file: bool
+    """Identical bytes."""
     pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """clusters: those shown, with several products first. compared: photos searched for duplicates, out of `of`."""
+    """Clusters of photos that show the same picture."""
 
     clusters: tuple[Cluster, ...]
+    """Those shown, with several products first."""
     found: int  # clusters
     photos: int  # in them
     across: int  # clusters with several products
     compared: int
+    """Photos searched for duplicates, out of `of`."""
     of: int
     cut: bool  # whether there were more candidates than `Limits.candidates`
 
@@ -176,25 +181,26 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """own_first: of the probes whose product has another photo, those whose nearest other photo is one of them.
-    same_label: of all probes, those whose nearest other product has their label.
-    """
+    """Nearest neighbours of sampled objects."""
 
     rows: tuple[Neighbours, ...]
     probes: int
     own_first: Share
+    """Of the probes whose product has another photo, those whose nearest other photo is one of them."""
     same_label: Share
+    """Of all probes, those whose nearest other product has their label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stored release. more_photos: change since the release before it; None for the first."""
+    """A stored release."""
 
     release: Release
     live: bool
     been_live: bool
     new_models: bool  # the recipe differs from the release before
     more_photos: int | None
+    """Change since the release before it; None for the first."""
 
     @property
     def photos(self) -> int:

@@ -9,7 +9,7 @@ from lookdex.errors import ConfigError, NotFound, StorageError, TooLarge
 from lookdex.imaging import codec
 from lookdex.imaging.formats import OR_FORMATS
 from lookdex.records import Reason, Status
-from lookdex.report.pictures import data_uri, load_pictures
+from lookdex.report.pictures import encode_data_uri, load_pictures
 from lookdex.report.reader import ReleaseReader, Row
 from lookdex.report.records import Picture, Rejects
 from lookdex.storage import Store, open_store
@@ -72,7 +72,11 @@ def _note(
     rows: Sequence[Row],
     thumbnails: Mapping[str, str | None],
 ) -> str:
-    """Why the photos are not shown, or where they were read. recorded: the source named in the release."""
+    """Why the photos are not shown, or where they were read.
+
+    Args:
+        recorded: the source named in the release.
+    """
     if source is None:
         return f"Pass --source to see them; the release was built from {recorded}."
     if not any(thumbnails.values()) and (error := _unreachable(source, rows)):
@@ -109,7 +113,7 @@ def _thumbnail(data: bytes | None, side: int) -> str | None:
     if not data:
         return None
     try:
-        return data_uri(codec.glimpse(data, side, MAX_PIXELS))
+        return encode_data_uri(codec.encode_preview(data, side, MAX_PIXELS))
     except codec.BadImage:
         return None
 

@@ -15,7 +15,7 @@ from lookdex.report import charts
 from lookdex.report.counts import BINS, FILLS
 from lookdex.report.records import Bar, Report, Share
 from lookdex.report.rejects import format_bytes
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 SECTIONS = (
     ("overview", "Overview"),
@@ -44,12 +44,12 @@ def render(report: Report) -> str:
     )
     environment.filters |= {
         "many": lambda number: f"{number:,}",
-        "count_of": count_of,
+        "pluralize": pluralize,
         "percent": _percent,
-        "when": _when,
+        "when": _format_time,
         "words": lambda name: str(name).replace("_", " "),
         "weight": format_bytes,
-        "broken": _broken,
+        "broken": _allow_breaks,
         "change": lambda number: f"{number:+,}" if number else "0",
         "by_name": lambda bars: {bar.name: bar.count for bar in bars},
     }
@@ -98,10 +98,10 @@ def _percent(value: float | None) -> str:
     return shown
 
 
-def _broken(text: str) -> Markup:
+def _allow_breaks(text: str) -> Markup:
     """Allow line breaks after the slashes of a key, and only there."""
     return escape(text).replace("/", Markup("/<wbr>"))
 
 
-def _when(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M}"

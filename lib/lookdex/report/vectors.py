@@ -17,12 +17,12 @@ QUERIES = 1024  # queries per matrix product; 20,000 at once took 2.8 GB
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """rows: int64 (queries, k), Lance row ids, nearest first; cosines: float32, same shape, -inf beyond the number of
-    rows.
-    """
+    """The nearest rows of each query."""
 
     rows: np.ndarray
+    """int64 (queries, k), Lance row ids, nearest first."""
     cosines: np.ndarray
+    """float32, same shape, -inf beyond the number of rows."""
 
 
 def batches(table: lance.LanceDataset, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -54,7 +54,12 @@ def nearest(
 
 
 def _improve(rows: np.ndarray, cosines: np.ndarray, ids: np.ndarray, products: np.ndarray) -> None:
-    """Merge closer rows into `rows` and `cosines` (queries, k). ids: (n,). products: (queries, n)."""
+    """Merge closer rows into `rows` and `cosines` (queries, k).
+
+    Args:
+        ids: (n,).
+        products: (queries, n).
+    """
     k = rows.shape[1]
     better = np.flatnonzero((products > cosines[:, -1:]).any(axis=1))
     if not len(better):

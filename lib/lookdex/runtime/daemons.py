@@ -18,17 +18,20 @@ from weakref import WeakSet
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_IDLE = 16  # threads that wait for more work
+_MAX_IDLE = 16  # threads that wait for more work
 
 
 class DaemonPool(Executor):
-    """An executor with daemon threads. most: maximum number of threads; None: one for each pending call.
+    """An executor with daemon threads.
 
     Calls run in the context of their submitter. A forked child starts with an empty pool.
+
+    Args:
+        max_threads: None: one for each pending call.
     """
 
-    def __init__(self, name: str, most: int | None = None) -> None:
-        self._name, self._most, self._closed = name, most, False
+    def __init__(self, name: str, max_threads: int | None = None) -> None:
+        self._name, self._max_threads, self._closed = name, max_threads, False
         self._start()
         _pools.add(self)
 
@@ -46,7 +49,7 @@ class DaemonPool(Executor):
             self._queue.append((future, work))
             if len(self._queue) <= self._waiting:
                 self._some.notify()
-            elif self._most is None or self._threads < self._most:
+            elif self._max_threads is None or self._threads < self._max_threads:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 self._threads += 1
         return future
@@ -63,18 +66,18 @@ class DaemonPool(Executor):
         while True:
             with self._some:
                 while not self._queue:
-                    if self._closed or self._waiting >= _IDLE:
+                    if self._closed or self._waiting >= _MAX_IDLE:
                         self._threads -= 1
                         return
                     self._waiting += 1
                     self._some.wait()
                     self._waiting -= 1
                 future, work = self._queue.popleft()
-            _do(future, work)
+            _run(future, work)
             del future, work  # an idle thread must not keep a result in memory
 
 
-def _do(future: Future[Any], work: Callable[[], Any]) -> None:
+def _run(future: Future[Any], work: Callable[[], Any]) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:

@@ -14,7 +14,7 @@ from lookdex.errors import TooSlow
 DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-def left() -> float | None:
+def seconds_left() -> float | None:
     """Seconds until the deadline, more than 0; None without a deadline. Raises TooSlow when it has passed."""
     deadline = DEADLINE.get()
     if deadline is None:
@@ -27,4 +27,4 @@ def left() -> float | None:
 
 def check() -> None:
     """Raise TooSlow when the deadline has passed. To be called between stages and in long loops."""
-    left()
+    seconds_left()

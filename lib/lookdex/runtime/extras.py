@@ -32,20 +32,20 @@ def extras() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        package = _package(error)
-        if package not in EXTRA_OF or installed(package):
+        package = _missing_package(error)
+        if package not in EXTRA_OF or is_installed(package):
             raise
-        raise missing(package) from error
+        raise missing_extra(package) from error
 
 
-def missing(package: str) -> MissingExtra:
+def missing_extra(package: str) -> MissingExtra:
     """The error for a missing package of an extra."""
     return MissingExtra(
         f"{package} is required but not installed: pip install 'lookdex[{EXTRA_OF[package]}]'"
     )
 
 
-def installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Whether the package can be imported. Does not import it."""
     try:
         return importlib.util.find_spec(package) is not None
@@ -53,6 +53,6 @@ def installed(package: str) -> bool:
         return False
 
 
-def _package(error: ImportError) -> str:
+def _missing_package(error: ImportError) -> str:
     named = error.name or (match[1] if (match := _NAMED.search(str(error))) else "")
     return named.partition(".")[0]

@@ -8,7 +8,11 @@ from collections.abc import Callable
 
 
 class Stopwatch:
-    """Seconds by step. after_lap: called at the end of each lap; it may raise, to stop the work."""
+    """Seconds by step.
+
+    Args:
+        after_lap: called at the end of each lap; it may raise, to stop the work.
+    """
 
     def __init__(self, after_lap: Callable[[], None] = lambda: None) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)

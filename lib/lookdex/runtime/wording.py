@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def count_of(count: int, what: str, many: str = "") -> str:
-    """“1 photo”, “2,300 photos”. many: the plural, if it is not the noun with an s."""
-    return f"{count:,} {what if count == 1 else many or what + 's'}"
+def pluralize(count: int, noun: str, plural: str = "") -> str:
+    """Count a noun: “1 photo”, “2,300 photos”. `plural` is needed if it is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-def shortened(text: str, most: int = 200) -> str:
-    """At most `most` characters of a text that a user wrote."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def shorten(text: str, max_length: int = 200) -> str:
+    """Shorten a text that a user wrote to at most `max_length` characters."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"

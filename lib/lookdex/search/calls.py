@@ -124,7 +124,5 @@ def check_options(options: Options | None) -> Options:
     if options is None:
         return Options()
     if not isinstance(options, Options):
-        raise BadQuery(
-            f"options is {shown(options)}: give lookdex.search.query.options.Options(…), or leave it out"
-        )
+        raise BadQuery(f"options is {shown(options)}: give lookdex.Options(…), or leave it out")
     return options

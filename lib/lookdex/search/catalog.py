@@ -102,7 +102,7 @@ def open_catalog(
         verify_bytes=verify_bytes,
     )
     calls.check_models(detector, embedder, loader)
-    trusted = TrustedModels.of(texts("trusted_models", trusted_models))
+    trusted = TrustedModels.from_names(texts("trusted_models", trusted_models))
     models = ModelConfig(given["device"], detector, embedder, loader, trusted)
     reads = ReadConfig(
         given["verify_bytes"],

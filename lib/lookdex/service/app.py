@@ -122,7 +122,7 @@ def _open_catalog(settings: ServiceSettings, models: SharedModels) -> Catalog:
         settings.catalog,
         device=settings.device,
         loader=models,
-        trusted_models=TrustedModels.of_settings(settings).names,
+        trusted_models=TrustedModels.from_settings(settings).names,
         poll_seconds=float("inf"),  # `following` polls instead
         read_seconds=settings.deadline_seconds,  # the longest a request waits
         store_seconds=settings.store_seconds,

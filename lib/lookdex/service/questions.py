@@ -13,7 +13,7 @@ from lookdex.errors import BadQuery
 from lookdex.runtime.daemons import DaemonPool
 from lookdex.runtime.deadline import DEADLINE
 from lookdex.runtime.stopwatch import Stopwatch
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 from lookdex.search.answer.facets import Facets
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options
@@ -109,7 +109,7 @@ class QuestionHandler:
         configured = self.catalog.opened.facet_columns
         if unknown := [name for name in options.facets if name not in configured]:
             raise BadQuery(
-                f"the column {shortened(unknown[0], 80)!r} is not a facet; the facets are: {', '.join(configured)}"
+                f"the column {shorten(unknown[0], 80)!r} is not a facet; the facets are: {', '.join(configured)}"
             )
 
     async def crop(self, item_id: str) -> bytes | None:

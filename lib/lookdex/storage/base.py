@@ -14,17 +14,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object of a listing.
-
-    etag: without quotes; in a folder, made of the file's mtime and size. archived: must be restored from its storage
-    class before it can be read. file: False for broken links, pipes and sockets in a folder.
-    """
+    """One object of a listing."""
 
     key: str
     etag: str
+    """Without quotes; in a folder, made of the file's mtime and size."""
     bytes: int
     archived: bool = False
+    """It must be restored from its storage class before it can be read."""
     file: bool = True
+    """False for broken links, pipes and sockets in a folder."""
 
 
 # Aliases, because `list` is a method inside the stores.
@@ -34,11 +33,12 @@ Names = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is directly below a prefix. complete: False if the listing stopped at a page limit."""
+    """What is directly below a prefix."""
 
     objects: list[Listed]
     prefixes: list[str]
     complete: bool = True
+    """False if the listing stopped at a page limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,13 @@ class Signing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read a bucket; folders ignore it.
-
-    seconds: limit of `get_limited`, over all attempts. hurry: requests give up within seconds, because a user waits; a
-    nightly job waits longer.
-    """
+    """How to read a bucket; folders ignore it."""
 
     signing: Signing = Signing.SIGNED
     seconds: float = 60.0
+    """Time limit of `get_limited`, over all attempts."""
     hurry: bool = False
+    """Requests give up within seconds, because a user waits. A nightly job waits longer."""
 
 
 class Requests:
@@ -130,10 +128,13 @@ class Store(Protocol):
     def get_limited(
         self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
     ) -> bytes:
-        """Read an object of at most `max_bytes`. etag, size: as listed.
+        """Read an object of at most `max_bytes`, with the etag and size of its listing.
 
-        Raises TooLarge without reading it, Changed when the etag differs, DamagedInTransit when the bytes have another
-        size or MD5 than the bucket gives, Unavailable after the seconds of `ReadOptions`.
+        Raises:
+            TooLarge: it has more bytes; it is not read.
+            Changed: its etag differs.
+            DamagedInTransit: the bytes have another size or MD5 than the bucket gives.
+            Unavailable: the seconds of `ReadOptions` have passed.
         """
         ...
 
@@ -144,7 +145,10 @@ class Store(Protocol):
     def put(self, key: str, data: bytes) -> None: ...
     def put_file(self, key: str, path: str | Path) -> None: ...
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Put an object unless the key exists; returns whether it did. A retry may be refused by its first attempt."""
+        """Put an object unless the key exists, which S3 calls a conditional write. Returns whether it did.
+
+        A retry may be refused because its first attempt succeeded.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -159,8 +163,9 @@ class Store(Protocol):
     def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
         """The same in pages of up to 1,000, in the store's order.
 
-        markers: include what is not a file: keys that end in '/' (folders made by consoles), and in a folder broken
-        links, pipes and sockets.
+        Args:
+            markers: include what is not a file: keys that end in '/' (folders made by consoles), and in a folder broken
+                links, pipes and sockets.
         """
         ...
 

@@ -15,16 +15,17 @@ def open_file(path: str | Path) -> BufferedReader:
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise NotAFile(
-            f"{path} is damaged: it is {_kind(mode)}, not a file. Remove it, and restore the file if there was one."
+            f"{path} is damaged: it is {_describe_kind(mode)}, not a file. Remove it, and restore the file if "
+            "there was one."
         )
-    return open(path, "rb", opener=_without_waiting)
+    return open(path, "rb", opener=_open_nonblocking)
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     """Open without blocking, in case the file has become a pipe meanwhile."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _kind(mode: int) -> str:
+def _describe_kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")

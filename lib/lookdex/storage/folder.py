@@ -84,20 +84,20 @@ class FolderStore:
     def digest(self, key: str) -> Digest:
         self._requests.add("GetObject")
         path = self._path(key)
-        with _typed_errors(path), open_file(path) as file:
+        with _translate_errors(path), open_file(path) as file:
             digest = hashlib.file_digest(file, "sha256")
             return Digest(digest.hexdigest(), file.tell())
 
     def put(self, key: str, data: bytes) -> None:
         self._requests.add("PutObject")
-        with self._writing(key, lambda file: file.write(data)) as (temporary, target):
+        with self._open_temporary(key, lambda file: file.write(data)) as (temporary, target):
             os.replace(temporary, target)
 
     def put_file(self, key: str, path: str | Path) -> None:
         self._requests.add("PutObject")
         with (
             open(path, "rb") as source,
-            self._writing(key, lambda file: shutil.copyfileobj(source, file)) as (temporary, target),
+            self._open_temporary(key, lambda file: shutil.copyfileobj(source, file)) as (temporary, target),
         ):
             os.replace(temporary, target)
 
@@ -109,7 +109,7 @@ class FolderStore:
             file.flush()
             os.fsync(file.fileno())  # the promotion log must survive a power cut
 
-        with self._writing(key, write) as (temporary, target):
+        with self._open_temporary(key, write) as (temporary, target):
             try:
                 os.link(temporary, target)  # unlike with O_EXCL, the target appears with its content
                 return True
@@ -119,7 +119,7 @@ class FolderStore:
     def delete(self, key: str) -> None:
         self._requests.add("DeleteObject")
         path = self._path(key)
-        with _typed_errors(path):
+        with _translate_errors(path):
             path.unlink(missing_ok=True)
 
     def exists(self, key: str) -> bool:
@@ -135,7 +135,7 @@ class FolderStore:
         folder, _, start = prefix.rpartition("/")
         page: Page = []
         folder = folder + "/" if folder else ""
-        for listed in self._walk(folder, start, self._above(folder)):
+        for listed in self._walk(folder, start, self._ancestors(folder)):
             if not listed.file and not markers:
                 continue
             page.append(listed)
@@ -149,7 +149,7 @@ class FolderStore:
         self._requests.add("ListObjectsV2")
         folder, _, start = prefix.rpartition("/")
         folder = folder + "/" if folder else ""
-        if self._folder_id(folder) in self._above(folder):
+        if self._folder_id(folder) in self._ancestors(folder):
             return Level([], [])
         objects, folders = self._scan(folder, start)
         return Level([listed for listed in objects if listed.file or markers], folders)
@@ -165,7 +165,7 @@ class FolderStore:
                 path = Path(folder, name)
                 with suppress(FileNotFoundError):
                     if name.startswith(TEMPORARY) and path.stat().st_mtime < before.timestamp():
-                        with _typed_errors(path):
+                        with _translate_errors(path):
                             path.unlink(missing_ok=True)
                         count += 1
         return count
@@ -188,7 +188,7 @@ class FolderStore:
     def _read(self, key: str, max_bytes: int | None, etag: str | None) -> bytes:
         self._requests.add("GetObject")
         path = self._path(key)
-        with _typed_errors(path), open_file(path) as file:
+        with _translate_errors(path), open_file(path) as file:
             found = os.fstat(file.fileno())
             if etag and etag != _etag(found):
                 raise Changed(f"{path} changed since it was listed")
@@ -202,11 +202,11 @@ class FolderStore:
             return data
 
     @contextmanager
-    def _writing(self, key: str, write: Callable[[BinaryIO], object]) -> Iterator[tuple[Path, Path]]:
-        """A temporary file filled by `write`, and the target. The temporary file is removed afterwards."""
+    def _open_temporary(self, key: str, write: Callable[[BinaryIO], object]) -> Iterator[tuple[Path, Path]]:
+        """Yield a temporary file filled by `write`, and the target. Removes the temporary file afterwards."""
         target = self._path(key)
         temporary = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
-        with _typed_errors(target):
+        with _translate_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with open(temporary, "xb") as file:
@@ -225,7 +225,7 @@ class FolderStore:
         for below in folders:
             yield from self._walk(below, "", (*above, here))
 
-    def _above(self, folder: str) -> tuple[_FolderId, ...]:
+    def _ancestors(self, folder: str) -> tuple[_FolderId, ...]:
         """The ids of the folders from the root to `folder`, without itself."""
         parts = folder.split("/")[:-1]
         places = (self._folder_id("/".join(parts[:depth])) for depth in range(len(parts)))
@@ -235,7 +235,7 @@ class FolderStore:
         """The identity of a folder; None if it does not exist."""
         path = self._root / folder
         try:
-            with _typed_errors(path):
+            with _translate_errors(path):
                 found = os.stat(path)
         except NotFound:
             return None
@@ -250,7 +250,7 @@ class FolderStore:
         folders: Names = []
         path = self._root / folder
         try:
-            with _typed_errors(path), os.scandir(path) as entries:
+            with _translate_errors(path), os.scandir(path) as entries:
                 for entry in entries:
                     if not entry.name.startswith(start) or entry.name.startswith(TEMPORARY):
                         continue
@@ -286,7 +286,7 @@ def _etag(found: os.stat_result) -> str:
 
 
 @contextmanager
-def _typed_errors(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -15,8 +15,8 @@ from lookdex.errors import Changed, ConfigError, NotFound, StorageError, Unavail
 from lookdex.storage import etags, s3_deadline
 from lookdex.storage.base import Digest, Level, Listed, Names, Page, ReadOptions, S3Access, Signing
 from lookdex.storage.s3_connection import Client, Connection, Response
-from lookdex.storage.s3_errors import BrokenRead, BucketIsOurs, Conflict, typed_errors
-from lookdex.storage.s3_read import ObjectReader, Wanted
+from lookdex.storage.s3_errors import BrokenReadError, BucketIsOursError, ConflictError, translate_errors
+from lookdex.storage.s3_read import ObjectReader, ReadRequest
 
 R = TypeVar("R")
 
@@ -72,7 +72,7 @@ class S3Store:
 
     def ping(self, key: str, seconds: float) -> None:
         client = self._connection.reader()
-        with s3_deadline.until(time.monotonic() + seconds), self._errors(key):
+        with s3_deadline.until(time.monotonic() + seconds), self._translate_errors(key):
             answer = client.get_object(Bucket=self._bucket, Key=self._prefix + key, **self._payer)
             with closing(answer["Body"]) as body:
                 body.read()
@@ -83,7 +83,7 @@ class S3Store:
     def get_limited(
         self, key: str, max_bytes: int, etag: str | None = None, size: int | None = None
     ) -> bytes:
-        return self._reader.read(Wanted(self._bucket, self._prefix + key, max_bytes, etag, size))
+        return self._reader.read(ReadRequest(self._bucket, self._prefix + key, max_bytes, etag, size))
 
     def digest(self, key: str) -> Digest:
         def digest_body(body: Any) -> Digest:
@@ -99,13 +99,13 @@ class S3Store:
         """Call `read` with the object's body and return its result; repeat when the connection breaks."""
         for attempt in range(READ_ATTEMPTS):
             try:
-                with self._errors(key):
+                with self._translate_errors(key):
                     answer = self._client.get_object(
                         Bucket=self._bucket, Key=self._prefix + key, **self._payer
                     )
                     with closing(answer["Body"]) as body:
                         return read(body)
-            except BrokenRead as error:  # botocore retries requests, but not reading their bodies
+            except BrokenReadError as error:  # botocore retries requests, but not reading their bodies
                 if attempt == READ_ATTEMPTS - 1:
                     raise Unavailable(
                         f"{self.uri}/{key}: the connection broke while reading: {error}"
@@ -113,34 +113,34 @@ class S3Store:
         raise AssertionError("unreachable")
 
     def put(self, key: str, data: bytes) -> None:
-        with self._errors(key):
+        with self._translate_errors(key):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
 
     def put_file(self, key: str, path: str | Path) -> None:
-        with self._errors(key), open(path, "rb") as file:
+        with self._translate_errors(key), open(path, "rb") as file:
             self._client.upload_fileobj(file, self._bucket, self._prefix + key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
-                with self._errors(key):
+                with self._translate_errors(key):
                     self._client.put_object(
                         Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*"
                     )
                 return True
             except Changed:
                 return False
-            except Conflict:  # 409: another writer is writing this key; try again to see who won
+            except ConflictError:  # 409: another writer is writing this key; try again to see who won
                 time.sleep(0.05 * 2**attempt * (1 + random.random()))
         raise Unavailable(f"{self.uri}/{key}: other writers kept writing this key; try again")
 
     def delete(self, key: str) -> None:
-        with self._errors(key):
+        with self._translate_errors(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def exists(self, key: str) -> bool:
         try:
-            with self._errors(key):
+            with self._translate_errors(key):
                 self._client.head_object(Bucket=self._bucket, Key=self._prefix + key, **self._payer)
             return True
         except NotFound:
@@ -153,13 +153,13 @@ class S3Store:
 
     def pages(self, prefix: str = "", markers: bool = False) -> Iterator[Page]:
         for page in self._list_pages(prefix, None):
-            yield self._listed(page, markers)
+            yield self._to_listed(page, markers)
 
     def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
         objects: Page = []
         prefixes: Names = []
         for number, page in enumerate(self._list_pages(prefix, "/"), start=1):
-            objects += self._listed(page, markers)
+            objects += self._to_listed(page, markers)
             prefixes += [item["Prefix"].removeprefix(self._prefix) for item in page.get("CommonPrefixes", ())]
             if number == max_pages and page.get("IsTruncated"):
                 return Level(objects, prefixes, complete=False)
@@ -180,7 +180,7 @@ class S3Store:
 
     def discard_unfinished(self, before: datetime) -> int:
         count = 0
-        with self._errors(""):
+        with self._translate_errors(""):
             paginator = self._client.get_paginator("list_multipart_uploads")
             for page in paginator.paginate(Bucket=self._bucket, Prefix=self._prefix):
                 for upload in page.get("Uploads", ()):
@@ -193,15 +193,15 @@ class S3Store:
 
     def create_bucket(self) -> None:
         """Create the bucket. Does nothing if it exists and is ours."""
-        with suppress(BucketIsOurs), self._errors(""):
+        with suppress(BucketIsOursError), self._translate_errors(""):
             self._client.create_bucket(Bucket=self._bucket)
 
     @property
     def _client(self) -> Client:
         return self._connection.client()
 
-    def _errors(self, key: str) -> AbstractContextManager[None]:
-        return typed_errors(f"{self.uri}/{key}" if key else self.uri)
+    def _translate_errors(self, key: str) -> AbstractContextManager[None]:
+        return translate_errors(f"{self.uri}/{key}" if key else self.uri)
 
     @property
     def _payer(self) -> dict[str, str]:
@@ -210,7 +210,7 @@ class S3Store:
 
     def _list_pages(self, prefix: str, delimiter: str | None) -> Iterator[Response]:
         more: dict[str, str] = {"Delimiter": delimiter} if delimiter else {}
-        with self._errors(prefix):
+        with self._translate_errors(prefix):
             paginator = self._client.get_paginator("list_objects_v2")
             for page in paginator.paginate(
                 Bucket=self._bucket,
@@ -236,20 +236,23 @@ class S3Store:
                 f"{self.uri}: the store lists objects without a key or size; use a store that implements ListObjectsV2"
             )
 
-    def _listed(self, page: Response, markers: bool = False) -> Page:
+    def _to_listed(self, page: Response, markers: bool = False) -> Page:
         return [
             Listed(
-                item["Key"].removeprefix(self._prefix), self._etag_of(item), item["Size"], _is_archived(item)
+                item["Key"].removeprefix(self._prefix),
+                self._find_etag(item),
+                item["Size"],
+                _is_archived(item),
             )
             for item in page.get("Contents", ())
             if markers or not item["Key"].endswith("/")
         ]
 
-    def _etag_of(self, item: Response) -> str:
+    def _find_etag(self, item: Response) -> str:
         if etag := item.get("ETag"):
-            return etags.plain(etag)
+            return etags.unquote(etag)
         if modified := item.get("LastModified"):
-            return etags.dated(modified, item["Size"])
+            return etags.make_substitute(modified, item["Size"])
         raise StorageError(
             f"{self.uri}: the store lists {item['Key']!r} without an ETag or a time, so changed photos cannot be "
             "detected; keep the photos in a store that lists one of them"

@@ -10,24 +10,24 @@ from typing import Any
 
 from lookdex.errors import AccessDenied, StorageError
 from lookdex.storage.base import ReadOptions, Requests, S3Access, Signing
-from lookdex.storage.s3_deadline import breakable
-from lookdex.storage.s3_errors import HOW_TO_GIVE_KEYS, typed_errors
+from lookdex.storage.s3_deadline import make_breakable
+from lookdex.storage.s3_errors import HOW_TO_GIVE_KEYS, translate_errors
 
 POOL_CONNECTIONS = 64  # at least the number of threads of any caller
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Limits of requests.
-
-    connect: seconds to connect. read: seconds without a byte. attempts: of boto3. lance: the same limits as options of
-    Lance.
-    """
+    """Limits of requests."""
 
     connect: float
+    """Seconds to connect."""
     read: float
+    """Seconds without a byte."""
     attempts: int
+    """Of boto3."""
     lance: dict[str, str]
+    """The same limits as options of Lance."""
 
 
 _PATIENT = _Limits(5.0, 30.0, 5, {})  # similar to Lance's defaults
@@ -54,12 +54,13 @@ Response = dict[str, Any]  # of a client, or an entry of it
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """The boto3 session of a process. more: settings that all its clients share."""
+    """The boto3 session of a process."""
 
     process: int
-    session: Any  # boto3's
+    session: Any
     client: Client
     more: dict[str, Any]
+    """Settings that all its clients share."""
 
 
 class Connection:
@@ -79,21 +80,21 @@ class Connection:
         return (Connection, (self._access, self.options))
 
     def client(self) -> Client:
-        return self._of_process().client
+        return self._current_session().client
 
     def reader(self) -> Client:
         """A client that sends each request once and obeys `s3_deadline.until`, for callers that retry themselves."""
-        current, reader = self._of_process(), self._reader
+        current, reader = self._current_session(), self._reader
         if reader is None or reader[0] != current.process:
             with self._lock:
                 reader = self._reader
                 if reader is None or reader[0] != current.process:
                     timeout = min(self._limits.read, self.options.seconds / 3)
-                    client = breakable(self._client_of(current.session, timeout, 1, **current.more))
+                    client = make_breakable(self._create_client(current.session, timeout, 1, **current.more))
                     reader = self._reader = (current.process, client)
         return reader[1]
 
-    def _of_process(self) -> _Session:
+    def _current_session(self) -> _Session:
         current = self._session
         if current is None or current.process != os.getpid():
             with self._lock:
@@ -107,7 +108,7 @@ class Connection:
 
         more: dict[str, Any] = {}
         limits = self._limits
-        with typed_errors("S3"):
+        with translate_errors("S3"):
             if self._access:
                 session = boto3.Session(
                     aws_access_key_id=self._access.access_key,
@@ -116,7 +117,7 @@ class Connection:
                 )
             else:
                 session = boto3.Session()
-            client = self._client_of(session, limits.read, limits.attempts)
+            client = self._create_client(session, limits.read, limits.attempts)
             if not is_amazon(client):
                 # Path-style, because a server without a DNS name has no host name per bucket. No checksum trailers,
                 # because many S3-compatible servers do not support them.
@@ -125,10 +126,10 @@ class Connection:
                     "request_checksum_calculation": "when_required",
                     "response_checksum_validation": "when_required",
                 }
-                client = self._client_of(session, limits.read, limits.attempts, **more)
+                client = self._create_client(session, limits.read, limits.attempts, **more)
         return _Session(os.getpid(), session, client, more)
 
-    def _client_of(self, session: Any, timeout: float, attempts: int, **more: Any) -> Client:
+    def _create_client(self, session: Any, timeout: float, attempts: int, **more: Any) -> Client:
         from botocore import UNSIGNED
         from botocore.config import Config
 
@@ -155,11 +156,11 @@ class Connection:
         self.requests.add(event_name.rpartition(".")[2])
 
     def lance_options(self, bucket: str) -> dict[str, str]:
-        current = self._of_process()
+        current = self._current_session()
         client = current.client
         endpoint = client.meta.endpoint_url
         if is_amazon(client):
-            options = {"aws_region": self._region_of(bucket)}
+            options = {"aws_region": self._find_region(bucket)}
         else:
             options = {
                 "aws_region": client.meta.region_name,
@@ -169,7 +170,7 @@ class Connection:
             if endpoint.startswith("http://"):
                 options["allow_http"] = "true"
         options |= self._limits.lance
-        with typed_errors("S3"):
+        with translate_errors("S3"):
             credentials = current.session.get_credentials()
             if credentials is None:
                 raise AccessDenied(f"no S3 credentials found for {endpoint}; {HOW_TO_GIVE_KEYS}")
@@ -181,12 +182,12 @@ class Connection:
             options["aws_session_token"] = frozen.token
         return options
 
-    def _region_of(self, bucket: str) -> str:
+    def _find_region(self, bucket: str) -> str:
         """The bucket's region, requested once: unlike boto3, Lance does not follow redirects to it."""
         if bucket not in self._regions:
             client = self.client()
             try:
-                with typed_errors(f"s3://{bucket}"):
+                with translate_errors(f"s3://{bucket}"):
                     answer = client.head_bucket(Bucket=bucket)
                 headers = answer["ResponseMetadata"]["HTTPHeaders"]
                 self._regions[bucket] = headers.get("x-amz-bucket-region") or client.meta.region_name

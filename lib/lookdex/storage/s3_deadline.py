@@ -57,7 +57,7 @@ _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 def until(deadline: float) -> Iterator[None]:
     """Let requests of this thread fail after the deadline (of `time.monotonic`), as if the store closed the connection.
 
-    Requests must be sequential, and of clients from `breakable`.
+    Requests must be sequential, and of clients from `make_breakable`.
     """
     watch = _Watch()
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), watch.end)
@@ -72,7 +72,7 @@ def until(deadline: float) -> Iterator[None]:
         watch.release()
 
 
-def breakable(client: Any) -> Any:
+def make_breakable(client: Any) -> Any:
     """Make the requests of a boto3 client obey `until`. Returns the client."""
     # botocore has no setting for its connection class.
     client._endpoint.http_session._pool_classes_by_scheme.update(_pools())
@@ -88,10 +88,10 @@ def _pools() -> dict[str, type]:
         sock: socket.socket
 
         def _new_conn(self) -> socket.socket:
-            return _used(super()._new_conn())  # type: ignore[misc]  # a mixin
+            return _report_use(super()._new_conn())  # type: ignore[misc]  # a mixin
 
         def getresponse(self) -> Any:
-            _used(self.sock)  # it may have been opened by an earlier request
+            _report_use(self.sock)  # it may have been opened by an earlier request
             return super().getresponse()  # type: ignore[misc]  # a mixin
 
     class Plain(Watched, awsrequest.AWSHTTPConnection): ...
@@ -107,7 +107,7 @@ def _pools() -> dict[str, type]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _used(connection: socket.socket) -> socket.socket:
+def _report_use(connection: socket.socket) -> socket.socket:
     if (watch := _watch.get()) is not None:
         watch.use(connection)
     return connection

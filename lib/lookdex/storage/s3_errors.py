@@ -28,28 +28,31 @@ _KEYS_REFUSED = frozenset((
 ))  # fmt: skip
 
 
-class Conflict(StorageError): ...
+class ConflictError(StorageError):
+    """Another writer is writing the same key (409)."""
 
 
-class BucketIsOurs(StorageError): ...
+class BucketIsOursError(StorageError):
+    """The bucket to create exists, and is ours."""
 
 
-class BrokenRead(Unavailable): ...
+class BrokenReadError(Unavailable):
+    """The connection broke while a body was read. botocore does not retry that."""
 
 
 @contextmanager
-def typed_errors(what: str) -> Iterator[None]:
-    """Raise botocore's errors as lookdex's. what: the URI, for the message."""
+def translate_errors(what: str) -> Iterator[None]:
+    """Raise botocore's errors as lookdex's. `what` is the URI, for the message."""
     from botocore import exceptions as boto
 
     try:
         yield
     except boto.ClientError as error:
-        raise _from_answer(what, error) from error
+        raise _translate_response(what, error) from error
     except (
         boto.ReadTimeoutError, boto.IncompleteReadError, boto.ResponseStreamingError, boto.FlexibleChecksumError,
     ) as error:  # fmt: skip
-        raise BrokenRead(f"{what}: {error}") from error
+        raise BrokenReadError(f"{what}: {error}") from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
         raise AccessDenied(f"{what}: {error}; {HOW_TO_GIVE_KEYS}") from error
     except (boto.ProfileNotFound, boto.ConfigParseError, boto.ParamValidationError, ValueError) as error:
@@ -59,21 +62,21 @@ def typed_errors(what: str) -> Iterator[None]:
             f"{what}: {error}; correct the bucket's name, the region or the endpoint"
         ) from error
     except RecursionError as error:
-        raise _elsewhere(what) from error
+        raise _redirect_error(what) from error
     except (boto.HTTPClientError, boto.BotoCoreError) as error:
         if isinstance(getattr(error, "kwargs", {}).get("error"), RecursionError):
-            raise _elsewhere(what) from error
+            raise _redirect_error(what) from error
         raise Unavailable(f"{what}: {error}; check the endpoint and the network, then try again") from error
 
 
-def _elsewhere(what: str) -> ConfigError:
+def _redirect_error(what: str) -> ConfigError:
     """The error for redirects without a region, which botocore follows until its stack overflows."""
     return ConfigError(
         f"{what}: the store redirects without naming a region; correct the endpoint (https?) or the region"
     )
 
 
-def _from_answer(what: str, error: Any) -> LookdexError:
+def _translate_response(what: str, error: Any) -> LookdexError:
     code = error.response.get("Error", {}).get("Code", "")
     http = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     text = error.response.get("Error", {}).get("Message", "").rstrip(".") or code
@@ -84,9 +87,9 @@ def _from_answer(what: str, error: Any) -> LookdexError:
     if code == "InvalidObjectState":
         return Archived(f"{what} is archived: restore it from its storage class")
     if code == "BucketAlreadyOwnedByYou":
-        return BucketIsOurs(f"{what}: {text}")
+        return BucketIsOursError(f"{what}: {text}")
     if code in ("ConditionalRequestConflict", "OperationAborted"):
-        return Conflict(f"{what}: {text}")
+        return ConflictError(f"{what}: {text}")
     if http == 404 or code in ("NoSuchKey", "NotFound"):
         return NotFound(f"{what} does not exist")
     if http == 412:
@@ -94,7 +97,7 @@ def _from_answer(what: str, error: Any) -> LookdexError:
     if code in _KEYS_REFUSED:
         return CredentialsRefused(f"{what}: {text} ({code}); renew the keys: {HOW_TO_GIVE_KEYS}")
     if 300 <= http < 400 and http != 304:
-        return _elsewhere(what)
+        return _redirect_error(what)
     if code == "RequestTimeTooSkewed":
         return CredentialsRefused(f"{what}: {text} ({code}); set the clock of this machine")
     if http in (401, 403):

@@ -14,7 +14,7 @@ from lookdex.errors import Changed, DamagedInTransit, StorageError, TooLarge, Un
 from lookdex.storage import etags, s3_deadline
 from lookdex.storage.base import Signing
 from lookdex.storage.s3_connection import Connection, Response
-from lookdex.storage.s3_errors import BrokenRead, typed_errors
+from lookdex.storage.s3_errors import BrokenReadError, translate_errors
 
 ATTEMPTS = 5
 PAUSE = 0.2  # seconds after the first attempt; twice as long after each further one
@@ -26,14 +26,16 @@ _PLAIN_ENCRYPTION = (None, "AES256")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An object to read. etag, bytes: as listed; None accepts any."""
+class ReadRequest:
+    """An object to read."""
 
     bucket: str
     key: str
     max_bytes: int
     etag: str | None = None
+    """As listed; None accepts any."""
     bytes: int | None = None
+    """As listed; None accepts any."""
 
     @property
     def uri(self) -> str:
@@ -51,7 +53,7 @@ class ObjectReader:
     def __reduce__(self) -> tuple[type[ObjectReader], tuple[Connection]]:
         return (ObjectReader, (self._connection,))
 
-    def read(self, wanted: Wanted) -> bytes:
+    def read(self, request: ReadRequest) -> bytes:
         """Read an object.
 
         Raises NotFound, Changed, AccessDenied, Archived, TooLarge; and after the last attempt or the time limit,
@@ -60,83 +62,83 @@ class ObjectReader:
         seconds = self._connection.options.seconds
         deadline = time.monotonic() + seconds
         with s3_deadline.until(deadline):
-            return self._read(wanted, seconds, deadline)
+            return self._read(request, seconds, deadline)
 
-    def _read(self, wanted: Wanted, seconds: float, deadline: float) -> bytes:
+    def _read(self, request: ReadRequest, seconds: float, deadline: float) -> bytes:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._attempt(wanted)
-            except (BrokenRead, DamagedInTransit, Unavailable) as error:
+                return self._attempt(request)
+            except (BrokenReadError, DamagedInTransit, Unavailable) as error:
                 pause = PAUSE * 2 ** (attempt - 1) * (0.5 + random.random())
                 spent = time.monotonic() + pause >= deadline
                 if isinstance(error, DamagedInTransit) and (spent or attempt == ATTEMPTS):
                     raise
                 if spent:
                     raise Unavailable(
-                        f"{wanted.uri} did not arrive within {seconds:g} s ({attempt} attempts; {_last(error)})"
+                        f"{request.uri} did not arrive within {seconds:g} s ({attempt} attempts; {_describe(error)})"
                     ) from error
                 if attempt == ATTEMPTS:
                     raise Unavailable(
-                        f"{wanted.uri} did not arrive in {attempt} attempts ({_last(error)})"
+                        f"{request.uri} did not arrive in {attempt} attempts ({_describe(error)})"
                     ) from error
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _attempt(self, wanted: Wanted) -> bytes:
-        match = {"IfMatch": f'"{wanted.etag}"'} if wanted.etag and etags.is_strong(wanted.etag) else {}
+    def _attempt(self, request: ReadRequest) -> bytes:
+        match = {"IfMatch": f'"{request.etag}"'} if request.etag and etags.is_strong(request.etag) else {}
         payer = (
             {"RequestPayer": "requester"}
             if self._connection.options.signing is Signing.REQUESTER_PAYS
             else {}
         )
-        with typed_errors(wanted.uri):
+        with translate_errors(request.uri):
             answer = self._connection.reader().get_object(
-                Bucket=wanted.bucket, Key=wanted.key, **match, **payer
+                Bucket=request.bucket, Key=request.key, **match, **payer
             )
             with closing(answer["Body"]) as body:
                 size = answer.get("ContentLength")  # None: chunked, as some gateways send
-                if wanted.etag and not etags.same(
-                    wanted.etag, answer.get("ETag"), answer.get("LastModified"), size
+                if request.etag and not etags.matches(
+                    request.etag, answer.get("ETag"), answer.get("LastModified"), size
                 ):
-                    raise Changed(f"{wanted.uri} changed since it was listed")
-                if size is not None and size > wanted.max_bytes:
-                    raise _too_many(wanted, size)
+                    raise Changed(f"{request.uri} changed since it was listed")
+                if size is not None and size > request.max_bytes:
+                    raise _size_error(request, size)
                 data = bytearray()
                 while piece := body.read(PIECE):
                     data += piece
-                    if len(data) > wanted.max_bytes:
-                        raise _too_many(wanted, len(data))
-        self._check(wanted, answer, data)
+                    if len(data) > request.max_bytes:
+                        raise _size_error(request, len(data))
+        self._check(request, answer, data)
         return bytes(data)
 
-    def _check(self, wanted: Wanted, answer: Response, data: bytearray) -> None:
+    def _check(self, request: ReadRequest, answer: Response, data: bytearray) -> None:
         """Raise DamagedInTransit when the data are not the stored bytes."""
-        expected = answer.get("ContentLength") if wanted.bytes is None else wanted.bytes
+        expected = answer.get("ContentLength") if request.bytes is None else request.bytes
         # The ETag is the listed one, so the object itself has not changed.
         if expected is not None and len(data) != expected:
-            raise DamagedInTransit(f"{wanted.uri}: {len(data):,} of {expected:,} bytes arrived")
-        md5 = _md5_of(answer)
+            raise DamagedInTransit(f"{request.uri}: {len(data):,} of {expected:,} bytes arrived")
+        md5 = _find_md5(answer)
         if md5 is None or self._etags_are_md5 is False:
             return
         if _digest(data) == md5:
             self._etags_are_md5 = True
-        elif self._known_to_be_md5(wanted):
-            raise DamagedInTransit(f"{wanted.uri}: the bytes that arrived do not have the MD5 of the ETag")
+        elif self._are_etags_md5(request):
+            raise DamagedInTransit(f"{request.uri}: the bytes that arrived do not have the MD5 of the ETag")
 
-    def _known_to_be_md5(self, wanted: Wanted) -> bool:
+    def _are_etags_md5(self, request: ReadRequest) -> bool:
         """Whether this store's ETags are MD5s; some stores use 32 other digits.
 
         Checked when a body does not match. If no other object can be read, the store is assumed to follow S3's rule.
         """
         with self._lock:
             if self._etags_are_md5 is None:
-                seen = [_digest(body) == md5 for md5, body in self._witnesses(wanted)]
+                seen = [_digest(body) == md5 for md5, body in self._witnesses(request)]
                 self._etags_are_md5 = any(seen) or not seen
             return self._etags_are_md5
 
-    def _witnesses(self, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    def _witnesses(self, request: ReadRequest) -> Iterator[tuple[str, bytes]]:
         """(MD5 of the ETag, body) of some other objects near it."""
-        client, folder = self._connection.reader(), wanted.key.rpartition("/")[0].rpartition("/")[0]
+        client, folder = self._connection.reader(), request.key.rpartition("/")[0].rpartition("/")[0]
         payer = (
             {"RequestPayer": "requester"}
             if self._connection.options.signing is Signing.REQUESTER_PAYS
@@ -144,16 +146,16 @@ class ObjectReader:
         )
         found = 0
         try:
-            with typed_errors(wanted.uri):
+            with translate_errors(request.uri):
                 listed = client.list_objects_v2(
-                    Bucket=wanted.bucket, Prefix=folder and folder + "/", MaxKeys=50, **payer
+                    Bucket=request.bucket, Prefix=folder and folder + "/", MaxKeys=50, **payer
                 )
                 for item in listed.get("Contents", ()):
-                    if item["Key"] == wanted.key or not 0 < item["Size"] <= WITNESS_BYTES:
+                    if item["Key"] == request.key or not 0 < item["Size"] <= WITNESS_BYTES:
                         continue
-                    answer = client.get_object(Bucket=wanted.bucket, Key=item["Key"], **payer)
+                    answer = client.get_object(Bucket=request.bucket, Key=item["Key"], **payer)
                     with closing(answer["Body"]) as body:
-                        md5, data = _md5_of(answer), body.read()
+                        md5, data = _find_md5(answer), body.read()
                     if md5 is not None:
                         yield md5, data
                         found += 1
@@ -163,24 +165,24 @@ class ObjectReader:
             return  # use those that were read
 
 
-def _too_many(wanted: Wanted, size: int) -> StorageError:
+def _size_error(request: ReadRequest, size: int) -> StorageError:
     """The error for too many bytes. An object of an allowed size did not grow, because its ETag is the listed one."""
-    if wanted.bytes is not None and wanted.bytes <= wanted.max_bytes:
-        return DamagedInTransit(f"{wanted.uri}: {size:,} bytes arrived instead of {wanted.bytes:,}")
-    return TooLarge(f"{wanted.uri} has {size} bytes, more than {wanted.max_bytes}")
+    if request.bytes is not None and request.bytes <= request.max_bytes:
+        return DamagedInTransit(f"{request.uri}: {size:,} bytes arrived instead of {request.bytes:,}")
+    return TooLarge(f"{request.uri} has {size} bytes, more than {request.max_bytes}")
 
 
-def _md5_of(answer: Response) -> str | None:
+def _find_md5(answer: Response) -> str | None:
     """The MD5 in the response's ETag, if it can be one."""
     own_keys = answer.get("ServerSideEncryption") not in _PLAIN_ENCRYPTION or answer.get(
         "SSECustomerAlgorithm"
     )
-    return None if own_keys else etags.md5(etags.plain(answer.get("ETag", "")))
+    return None if own_keys else etags.find_md5(etags.unquote(answer.get("ETag", "")))
 
 
 def _digest(data: bytes | bytearray) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _last(error: StorageError) -> str:
+def _describe(error: StorageError) -> str:
     return f"the last: {error}"

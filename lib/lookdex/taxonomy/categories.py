@@ -13,13 +13,13 @@ CATEGORIES = (
 _HEAD = re.compile(r"\b(?:with|without)\b", re.IGNORECASE)
 
 
-def category_of(text: str) -> str | None:
+def find_category(text: str) -> str | None:
     """Return the category named by the last known word, preferring words before “with”; None if there is none.
 
-    >>> category_of("Women > Shoes > Running Sneakers"), category_of("여성 원피스"), category_of("person")
+    >>> find_category("Women > Shoes > Running Sneakers"), find_category("여성 원피스"), find_category("person")
     ('shoes', 'dress', None)
     """
-    return _last(_HEAD.split(text, maxsplit=1)[0]) or _last(text)
+    return _find_last(_HEAD.split(text, maxsplit=1)[0]) or _find_last(text)
 
 
 def normalise(text: str | None) -> str | None:
@@ -29,9 +29,9 @@ def normalise(text: str | None) -> str | None:
     """
     if text is None or not text.strip():
         return None
-    return category_of(text) or text.strip().lower()
+    return find_category(text) or text.strip().lower()
 
 
-def _last(text: str) -> str | None:
+def _find_last(text: str) -> str | None:
     named = (found.meaning.category for found in reversed(lexicon.find(text)))
     return next(filter(None, named), None)

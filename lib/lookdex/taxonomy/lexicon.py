@@ -25,15 +25,14 @@ _ALONE = frozenset(("상의", "하의", "타이", "라이더", "하늘", "첼시
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """category, colour: in lookdex's terms, or None. look: it describes a thing in another way.
-
-    english: replacement for embedders; None keeps the word.
-    """
+    """What a word says of a thing, in lookdex's terms."""
 
     category: str | None = None
     colour: str | None = None
     look: bool = False
+    """It describes a thing in another way."""
     english: str | None = None
+    """Replacement for embedders; None keeps the word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,13 @@ def find(text: str) -> list[Found]:
     return found
 
 
-def in_english(text: str) -> str:
+def translate(text: str) -> str:
     """Translate a text into words that embedders are likely to know. Texts without known replacements are returned
     unchanged.
 
     Unknown Korean words are dropped, because small text towers misread them.
 
-    >>> in_english("빨간 스니커즈"), in_english("귀여운 후드 티"), in_english("Red trainers, please!")
+    >>> translate("빨간 스니커즈"), translate("귀여운 후드 티"), translate("Red trainers, please!")
     ('red sneakers', 'hoodie', 'Red sneakers, please!')
     """
     spans: dict[tuple[int, int], list[str]] = {}
@@ -90,7 +89,7 @@ def in_english(text: str) -> str:
 
 @lru_cache(_CACHE_SIZE)
 def _meanings(word: str, alone: bool) -> tuple[Meaning, ...]:
-    """Meanings of a word in lower case; () if it is unknown. alone: it was written as one word."""
+    """Meanings of a word in lower case; () if it is unknown. `alone`: it was written as one word."""
     known = _known()
     if len(word) > _MAX_LENGTH:
         return ()

@@ -15,9 +15,10 @@ UNCHANGED = "unchanged"  # the term for synonyms that embedders get as they are
 
 @dataclass(frozen=True, slots=True)
 class FashionWords:
-    """categories: English synonyms. things, colours, looks, others: term for the embedder → synonyms."""
+    """Words by lookdex's categories and colours; `things` and below: term for the embedder → synonyms."""
 
     categories: Mapping[str, Words]
+    """English synonyms."""
     things: Mapping[str, Mapping[str, Words]]
     colours: Mapping[str, Mapping[str, Words]]
     looks: Mapping[str, Words]

@@ -16,7 +16,7 @@ T = TypeVar("T")
 AHEAD = 4  # batches prefetched per process
 
 
-def workers_for(device: torch.device) -> int:
+def count_workers(device: torch.device) -> int:
     """Number of prefetch processes for training on this device: the GPU's share of the cores minus one, else 0.
 
     On a CPU, training needs the cores itself, so a thread prefetches.
@@ -26,11 +26,13 @@ def workers_for(device: torch.device) -> int:
 
 
 @contextmanager
-def prefetched(make: Callable[[int], Iterator[T]], workers: int) -> Iterator[Iterator[T]]:
-    """Yield an endless iterator of batches. make: worker number (a random seed) → endless batches; pickled if there
-    are workers.
+def prefetch(make: Callable[[int], Iterator[T]], workers: int) -> Iterator[Iterator[T]]:
+    """Yield an endless iterator of batches.
 
     The workers' batches are interleaved, so that the same number of workers gives the same batches.
+
+    Args:
+        make: worker number (a random seed) → endless batches; pickled if there are workers.
     """
     if workers:
         loader = DataLoader(
@@ -46,7 +48,7 @@ def prefetched(make: Callable[[int], Iterator[T]], workers: int) -> Iterator[Ite
         yield iter(loader)
         return
     with ThreadPoolExecutor(1) as pool:
-        yield _by_a_thread(make(0), pool)
+        yield _run_ahead(make(0), pool)
 
 
 class _Endless(IterableDataset[T]):
@@ -60,7 +62,7 @@ class _Endless(IterableDataset[T]):
         return self._make(worker.id if worker else 0)
 
 
-def _by_a_thread(batches: Iterator[T], pool: ThreadPoolExecutor) -> Iterator[T]:
+def _run_ahead(batches: Iterator[T], pool: ThreadPoolExecutor) -> Iterator[T]:
     ahead = pool.submit(next, batches)
     while True:
         batch = ahead.result()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lookdex.training.records import Photo
 from lookdex.training.regions import UNKNOWN
+from lookdex.training.scenes import Photo
 
 ZOOM = (0.7, 1.55)  # relative to the scale at inference
 SEEN = 0.35  # minimum visible share of an object in a view
@@ -38,7 +38,8 @@ def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0)
 def window(photo: Photo, canvas: tuple[int, int], whole: float, rng: np.random.Generator) -> Photo:
     """Zoom randomly into or out of a photo, drawn on a canvas (height, width), with the objects left in it.
 
-    whole: the photo's scale at inference; the view's scale varies around it.
+    Args:
+        whole: the photo's scale at inference; the view's scale varies around it.
     """
     height, width = photo.pixels.shape[:2]
     high, wide = canvas

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lookdex.training.mixture import FLATS, Mixture
-from lookdex.training.network import numbers_of
+from lookdex.training.network import label_numbers
 from lookdex.training.scores import POINTS, Detected
 
 WEAK = 0.5  # AP50
@@ -26,21 +26,25 @@ COUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Texts of the model card. about: description of the photos. licence: of the weights."""
+    """Texts of the model card."""
 
     name: str = "detector"
     about: str = ""
+    """Description of the photos."""
     licence: str = ""
+    """Of the weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSummary:
-    """Statistics of the training. windows: photo windows seen. settings: noteworthy settings by name."""
+    """Statistics of the training."""
 
     minutes: float
     steps: int
     windows: int
+    """Photo windows seen."""
     settings: Mapping[str, object]
+    """Noteworthy settings by name."""
 
 
 def write_card(
@@ -52,10 +56,14 @@ def write_card(
     held_out: Mapping[str, Detected],
     curve: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write README.md into a detector's folder. seen: held-out photos. curve: log lines of kind 'held'."""
+    """Write README.md into a detector's folder.
+
+    Args:
+        curve: log lines of kind 'held'.
+    """
     parts = [
         f"# {card.name}",
-        f"Finds {', '.join(numbers_of(config))}.",
+        f"Finds {', '.join(label_numbers(config))}.",
         *_facts(card, summary, config, mixture, (folder / "model.safetensors").stat().st_size),
     ]
     if held_out:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 
 @contextmanager
-def without_cudnn(device: torch.device) -> Iterator[None]:
+def disable_cudnn(device: torch.device) -> Iterator[None]:
     """Disable cuDNN while training on a GPU; no effect on a CPU.
 
     This is a process-wide switch rather than one per layer, because the backward pass reads it too, later and in its
@@ -30,7 +30,7 @@ def without_cudnn(device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.enabled = before
 
 
-def for_any_shape(model: nn.Module) -> nn.Module:
+def support_any_shape(model: nn.Module) -> nn.Module:
     """Make every Conv2d of the model run as fast as possible without cuDNN, in place; returns the model.
 
     A 1x1 convolution becomes a matrix product over its channels. Others get contiguous input and return channels-last
@@ -38,7 +38,7 @@ def for_any_shape(model: nn.Module) -> nn.Module:
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            forward = _as_product if _is_product(module) else _on_contiguous
+            forward = _multiply if _is_product(module) else _convolve_contiguous
             module.forward = types.MethodType(forward, module)  # type: ignore[method-assign]  # of this one only
     return model
 
@@ -54,9 +54,9 @@ def _is_product(conv: nn.Conv2d) -> bool:
     )
 
 
-def _as_product(self: nn.Conv2d, x: Tensor) -> Tensor:
+def _multiply(self: nn.Conv2d, x: Tensor) -> Tensor:
     return F.linear(x.movedim(-3, -1), self.weight.flatten(1), self.bias).movedim(-1, -3)
 
 
-def _on_contiguous(self: nn.Conv2d, x: Tensor) -> Tensor:
+def _convolve_contiguous(self: nn.Conv2d, x: Tensor) -> Tensor:
     return type(self).forward(self, x.contiguous()).contiguous(memory_format=torch.channels_last)

@@ -15,19 +15,19 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import DEFAULT_CANVASES
-from lookdex.models.fcos import pyramid_of
-from lookdex.training.ahead import prefetched, workers_for
+from lookdex.models.fcos import find_pyramid
+from lookdex.training.ahead import count_workers, prefetch
 from lookdex.training.card import Card, TrainingSummary, read_curve, write_card
 from lookdex.training.loop import Average, Run, one_cycle
 from lookdex.training.mixture import Mixture
 from lookdex.training.network import (
     export,
     groups,
-    half,
     has_statistics,
-    mixed,
-    numbers_of,
+    label_numbers,
+    mixed_precision,
     open_network,
+    to_half,
     train_mode,
 )
 from lookdex.training.processes import Group, join
@@ -45,28 +45,32 @@ QUICK = 120  # held-out photos per source used during training
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Training settings.
-
-    out: the model's folder. run: checkpoints and learning curves. config: the model's config.json. start: folder of a
-    trained model to continue from. minutes: training time, over which the learning rate decays. batch: windows per step
-    and process. rate: peak learning rate. measure_every: seconds between evaluations on held-out photos; 0: only at the
-    end. device: 'cpu', 'cuda' or 'cuda:N'. min_score: operating point; None: the best F1 on the held-out photos.
-    workers: prefetch processes per GPU; None: see `ahead.workers_for`.
-    """
+    """Training settings."""
 
     out: Path
+    """The model's folder."""
     run: Path
+    """Checkpoints and learning curves."""
     config: dict[str, Any]
+    """The model's config.json."""
     start: Path | None = None
+    """Folder of a trained model to continue from."""
     minutes: float = 60
+    """Training time, over which the learning rate decays."""
     batch: int = 8
+    """Windows per step and process."""
     rate: float = 1.2e-3
+    """Peak learning rate."""
     measure_every: float = 900
+    """Seconds between evaluations on held-out photos; 0: only at the end."""
     device: str = "cpu"
+    """'cpu', 'cuda' or 'cuda:N'."""
     resume: bool = False
     seed: int = 0
     min_score: float | None = None
+    """Operating point; None: the best F1 on the held-out photos."""
     workers: int | None = None
+    """Prefetch processes per GPU; None: see `ahead.count_workers`."""
     card: Card = field(default_factory=Card)
 
 
@@ -121,7 +125,7 @@ def train(settings: Settings, mixture: Mixture) -> None:
             torch.set_num_threads(1)
         cv2.setNumThreads(1)
         torch.manual_seed(settings.seed)
-        numbers = numbers_of(settings.config)
+        numbers = label_numbers(settings.config)
         known = mixture.only(tuple(numbers))
         if not known.labels():
             raise ConfigError(
@@ -145,7 +149,7 @@ def start(settings: Settings, mixture: Mixture, device: torch.device) -> State:
     masks = [scene.mask for scene in mixture.all() if scene.mask]
     regions = None
     if masks:
-        found = mixture.regions(tuple(numbers_of(settings.config)))
+        found = mixture.regions(tuple(label_numbers(settings.config)))
         regions = RegionLoss(detector.get_submodule("backbone"), rarity(found, masks))
     learner = Learner(detector, regions).to(device)
     optimizer = torch.optim.AdamW(groups(learner), lr=settings.rate, weight_decay=0.03)
@@ -157,17 +161,18 @@ def learn(
 ) -> None:
     """Train until the time is up. The first process's clock applies to all; it alone saves and evaluates.
 
-    module: the state's learner, distributed over the group.
+    Args:
+        module: the state's learner, distributed over the group.
     """
     started = has_statistics(state.learner.detector, settings.start)
-    kind = half(group.device)
+    kind = to_half(group.device)
     scaler = torch.amp.GradScaler(enabled=kind is torch.float16)
     measured = run.seconds
-    workers = workers_for(group.device) if settings.workers is None else settings.workers
-    with prefetched(partial(batches, settings, mixture, group.rank), workers) as source:
+    workers = count_workers(group.device) if settings.workers is None else settings.workers
+    with prefetch(partial(batches, settings, mixture, group.rank), workers) as source:
         while (progress := group.agree(run.progress)) < 1:
             train_mode(module, started)
-            with mixed(group.device, kind):
+            with mixed_precision(group.device, kind):
                 losses = module(next(source).on(group.device))
             state.optimizer.zero_grad(set_to_none=True)
             scaler.scale(sum(losses.values())).backward()
@@ -195,7 +200,7 @@ def batches(settings: Settings, mixture: Mixture, rank: int, worker: int) -> Ite
     """Draw endless batches; rank and worker seed the randomness."""
     canvases = [(h, w) for h, w in settings.config.get("canvases", DEFAULT_CANVASES)]
     rng = np.random.default_rng((settings.seed, rank, worker))
-    windows = Windows(mixture, numbers_of(settings.config), canvases, rng)
+    windows = Windows(mixture, label_numbers(settings.config), canvases, rng)
     while True:
         yield windows.batch(settings.batch)
 
@@ -233,7 +238,7 @@ def finish(settings: Settings, mixture: Mixture, device: torch.device, run: Run,
             "batch": settings.batch,
             "peak rate": settings.rate,
             "seed": settings.seed,
-            "start": settings.start or ("ImageNet" if pyramid_of(state.learner.detector) else "none"),
+            "start": settings.start or ("ImageNet" if find_pyramid(state.learner.detector) else "none"),
         },
     )
     write_card(settings.out, settings.card, summary, config, mixture, seen, read_curve(run.folder))

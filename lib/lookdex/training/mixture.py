@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookdex.errors import ConfigError
-from lookdex.models.limits import own_label
+from lookdex.models.limits import map_label
 from lookdex.training import rendered, sources
 from lookdex.training.paste import Wardrobe
-from lookdex.training.records import Scene
 from lookdex.training.regions import Regions, regions
+from lookdex.training.scenes import Scene
 
 FLATS = "flats"  # cut-outs on plain backgrounds
 # Sampling odds of each source that is present. Real photos weigh most, because they are closest to a shop's.
@@ -22,13 +22,14 @@ ODDS = {"photos": 0.46, "tagged": 0.08, "looks": 0.20, "catalogue": 0.05, "garme
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """train: photos by source of ODDS. held: evaluation photos by name. mask_names: meanings of the masks' grey
-    values.
-    """
+    """The photos of a training."""
 
     train: dict[str, list[Scene]]
+    """Photos by source of ODDS."""
     held: dict[str, list[Scene]]
+    """Evaluation photos by name."""
     mask_names: tuple[str, ...] = ()
+    """Meanings of the masks' grey values."""
     half: tuple[str, ...] = ("looks",)  # sources with large photos, read at half size
 
     def all(self) -> list[Scene]:
@@ -50,30 +51,31 @@ class Mixture:
         keep = frozenset(labels)
         return replace(
             self,
-            train={name: [_only(s, keep) for s in scenes] for name, scenes in self.train.items()},
-            held={name: [_only(s, keep) for s in scenes] for name, scenes in self.held.items()},
+            train={name: [_keep_labels(s, keep) for s in scenes] for name, scenes in self.train.items()},
+            held={name: [_keep_labels(s, keep) for s in scenes] for name, scenes in self.held.items()},
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Input files.
-
-    coco, images: COCO files and the photo folder of each. masks: a folder with <photo name>.png for some photos;
-    mask_names: JSON list of the meanings of grey values. held_coco, held_images: evaluation photos; without them every
-    n-th photo is held out, `held_share` in all. rendered: a folder of `training.rendered`. garments: a folder with
-    items.csv and images/ (columns image, label, sender_id), one garment per photo.
-    """
+    """Input files."""
 
     coco: tuple[Path, ...]
+    """COCO files."""
     images: tuple[Path, ...]
+    """The photo folder of each."""
     masks: Path | None = None
+    """A folder with <photo name>.png for some photos."""
     mask_names: Path | None = None
+    """JSON list of the meanings of grey values."""
     held_coco: tuple[Path, ...] = ()
+    """COCO files of evaluation photos; without them every n-th photo is held out, `held_share` in all."""
     held_images: tuple[Path, ...] = ()
     held_share: float = 0.1
     rendered: Path | None = None
+    """A folder of `training.rendered`."""
     garments: Path | None = None
+    """A folder with items.csv and images/ (columns image, label, sender_id), one garment per photo."""
 
 
 def read_mixture(files: Files) -> Mixture:
@@ -101,7 +103,7 @@ def read_mixture(files: Files) -> Mixture:
         train["catalogue"], train["looks"] = rendered.load(files.rendered)
     if files.garments:
         train["garments"] = sources.boxed_garments(sources.garments(files.garments)[0])
-    names = tuple(json.loads(_there(files.mask_names).read_text())) if files.mask_names else ()
+    names = tuple(json.loads(_check_exists(files.mask_names).read_text())) if files.mask_names else ()
     if any(s.mask for s in photos):
         train[FLATS] = []
     return Mixture(train, {name: scenes for name, scenes in out.items() if scenes}, names)
@@ -110,23 +112,23 @@ def read_mixture(files: Files) -> Mixture:
 def _coco(boxes: Path, images: Path, masks: Path | None) -> list[Scene]:
     """Read a COCO file's photos, with labels mapped to lookdex categories where possible."""
     try:
-        scenes = sources.coco(_there(boxes), _there(images), masks)
+        scenes = sources.coco(_check_exists(boxes), _check_exists(images), masks)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{boxes} is not a COCO file of boxes ({error!r}): it needs images, categories and annotations with bbox"
         ) from error
     for scene in scenes:
-        _there(scene.path)
-    return [replace(s, labels=tuple(own_label(name) or name for name in s.labels)) for s in scenes]
+        _check_exists(scene.path)
+    return [replace(s, labels=tuple(map_label(name) or name for name in s.labels)) for s in scenes]
 
 
-def _there(path: Path) -> Path:
+def _check_exists(path: Path) -> Path:
     if not path.exists():
         raise ConfigError(f"{path} does not exist: check the folders and the names in the COCO file")
     return path
 
 
-def _only(scene: Scene, labels: frozenset[str]) -> Scene:
+def _keep_labels(scene: Scene, labels: frozenset[str]) -> Scene:
     kept = [i for i, label in enumerate(scene.labels) if label in labels]
     if len(kept) == len(scene.labels):
         return scene

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from lookdex.errors import ConfigError
 from lookdex.models.detect import build
-from lookdex.models.fcos import TRUNK, pyramid_of
-from lookdex.models.limits import own_label
+from lookdex.models.fcos import TRUNK, find_pyramid
+from lookdex.models.limits import map_label
 from lookdex.training.loop import freeze_early, freeze_statistics, imagenet_trunk, write
 
 CANVASES = ((416, 288), (288, 416), (352, 352))  # height, width
@@ -35,7 +35,7 @@ def tiny_config(labels: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) -> dict[str, Any]:
+def load_config(path: Path | None, start: Path | None, labels: tuple[str, ...]) -> dict[str, Any]:
     """The config.json to train with: the given file, else the start model's with the photos' labels, else the built-in
     one.
 
@@ -64,11 +64,11 @@ def config_of(path: Path | None, start: Path | None, labels: tuple[str, ...]) ->
     return config
 
 
-def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
+def label_numbers(config: Mapping[str, Any]) -> dict[str, int]:
     """The model's label numbers by lookdex label ("handbag" is "bag")."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(config["labels"]):
-        label = own_label(name) if name else None
+        label = map_label(name) if name else None
         if label:
             numbers.setdefault(label, number)
     return numbers
@@ -77,14 +77,15 @@ def numbers_of(config: Mapping[str, Any]) -> dict[str, int]:
 def open_network(config: dict[str, Any], start: Path | None, out: Path) -> nn.Module:
     """Build the detector of a config.json with its initial weights.
 
-    start: folder of a trained model; layers of another shape (other labels) stay untrained. Without it, the built-in
-    network starts from ImageNet weights, others from scratch.
+    Args:
+        start: folder of a trained model; layers of another shape (other labels) stay untrained. Without it, the
+            built-in network starts from ImageNet weights, others from scratch.
 
     Raises:
         ConfigError: unknown builder, or `start` has no matching layer.
     """
     model = build(config, out)
-    pyramid = pyramid_of(model)
+    pyramid = find_pyramid(model)
     if start:
         count = _take(model, start)
         print(f"{count} of {len(model.state_dict())} tensors start from {start}", flush=True)
@@ -112,7 +113,7 @@ def _take(model: nn.Module, start: Path) -> int:
 
 def has_statistics(model: nn.Module, start: Path | None) -> bool:
     """Whether batch norm statistics are already trained; small batches of mixed sources would spoil them."""
-    return start is not None or pyramid_of(model) is not None
+    return start is not None or find_pyramid(model) is not None
 
 
 def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
@@ -121,7 +122,7 @@ def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
         freeze_statistics(model)
 
 
-def half(device: torch.device) -> torch.dtype | None:
+def to_half(device: torch.device) -> torch.dtype | None:
     """The 16-bit type to train in: bfloat16 if the GPU supports it, else float16; None on a CPU, which stays at
     float32.
     """
@@ -130,7 +131,7 @@ def half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def mixed(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
+def mixed_precision(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
     return contextlib.nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lookdex.training.records import Photo, Scene
+from lookdex.training.scenes import Photo, Scene
 from lookdex.training.sources import read
 
 LEAST_SIDE = 40  # pixels; smaller cut-outs would be enlarged
@@ -24,9 +24,10 @@ COVERED = 0.6  # objects covered by more than this are dropped
 
 @dataclass(frozen=True, slots=True)
 class CutOut:
-    """pixels: uint8 (H, W, 4) RGBA, trimmed to the visible part."""
+    """An object cut out of a photo."""
 
     pixels: np.ndarray
+    """uint8 (H, W, 4) RGBA, trimmed to the visible part."""
     label: str
 
 
@@ -99,7 +100,7 @@ def lay(image: np.ndarray, thing: CutOut, x: int, y: int, shadow: float = 0.0) -
     return covered
 
 
-def box_of(covered: np.ndarray) -> np.ndarray:
+def find_box(covered: np.ndarray) -> np.ndarray:
     """The bounding box of a non-empty mask: float32 (4,)."""
     rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
@@ -115,7 +116,7 @@ def flat(thing: CutOut, height: int, width: int, region: int, rng: np.random.Gen
     x = round((width - w) / 2 + rng.normal(0, 0.04 * width))
     y = round((height - h) / 2 + rng.normal(0, 0.04 * height))
     covered = lay(image, view, x, y, shadow=rng.uniform(0, 0.45))
-    return Photo(image, box_of(covered)[None], (thing.label,), covered.astype(np.uint8) * np.uint8(region))
+    return Photo(image, find_box(covered)[None], (thing.label,), covered.astype(np.uint8) * np.uint8(region))
 
 
 def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> Photo:
@@ -133,15 +134,18 @@ def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> 
         for i, (x0, y0, x1, y1) in enumerate(photo.boxes.round().astype(int))
         if covered[max(y0, 0) : y1, max(x0, 0) : x1].mean() <= COVERED
     ]
-    boxes = np.concatenate([photo.boxes[kept].reshape(-1, 4), box_of(covered)[None]])
+    boxes = np.concatenate([photo.boxes[kept].reshape(-1, 4), find_box(covered)[None]])
     labels = (*(photo.labels[i] for i in kept), thing.label)
     return Photo(image, boxes, labels, np.where(covered, np.uint8(region), photo.mask))
 
 
 class Wardrobe:
-    """Draws cut-outs from photos with masks. names: box tags by mask value.
+    """Draws cut-outs from photos with masks.
 
     Labels are drawn by the square root of their frequency. Cut-outs are cached as PNG, no larger than KEPT_SIDE.
+
+    Args:
+        names: box tags by mask value.
     """
 
     def __init__(self, scenes: Sequence[Scene], names: Sequence[str]) -> None:

@@ -19,11 +19,12 @@ PATIENCE = timedelta(hours=2)  # the others wait while the first one evaluates
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process within the training. device: its own."""
+    """This process within the training."""
 
     rank: int
     size: int
     device: torch.device
+    """Of this process."""
 
     @property
     def first(self) -> bool:
@@ -51,7 +52,8 @@ class Group:
 def join(device: str) -> Iterator[Group]:
     """Join torchrun's process group, or run alone.
 
-    device: 'cpu', 'cuda' or 'cuda:N'; with several processes on 'cuda', each uses the GPU of its local rank.
+    Args:
+        device: 'cpu', 'cuda' or 'cuda:N'; with several processes on 'cuda', each uses the GPU of its local rank.
 
     Raises:
         ConfigError, DeviceUnavailable.

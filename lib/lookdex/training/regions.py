@@ -25,13 +25,12 @@ BODY = ("skin", "hair")
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """names: background, the detector's labels in order, then BODY; a region is its index here.
-
-    table: uint8 (256,), region of each grey value in mask files; UNKNOWN if it has none.
-    """
+    """Regions of masks."""
 
     names: tuple[str, ...]
+    """Background, the detector's labels in order, then BODY; a region is its index here."""
     table: np.ndarray
+    """uint8 (256,), region of each grey value in mask files; UNKNOWN if it has none."""
 
     def read(self, path: Path | None, height: int, width: int) -> np.ndarray:
         """Read a mask file as regions, uint8 (height, width); all UNKNOWN without a file."""
@@ -49,7 +48,8 @@ class Regions:
 def regions(labels: Sequence[str], mask_names: Sequence[str], label_of: Mapping[str, str]) -> Regions:
     """Map masks with grey values for `mask_names` ("null", "skin", "hair", or a tag) to regions.
 
-    label_of: label of each mask name that is a box tag.
+    Args:
+        label_of: label of each mask name that is a box tag.
     """
     names = ("background", *labels, *BODY)
     table = np.full(256, UNKNOWN, np.uint8)
@@ -74,9 +74,10 @@ def rarity(found: Regions, masks: Sequence[Path]) -> Tensor:
 
 
 class RegionLoss(nn.Module):
-    """Cross-entropy of the regions, from the pyramid that `backbone` outputs in each forward pass.
+    """Cross-entropy of the regions, from the pyramid that the backbone outputs in each forward pass.
 
-    backbone: returns a dictionary of feature maps, finest first, with `backbone.out_channels` channels.
+    Args:
+        backbone: returns a dictionary of feature maps, finest first, with `backbone.out_channels` channels.
 
     Raises:
         ConfigError: another kind of backbone.

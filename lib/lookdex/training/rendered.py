@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookdex.training.records import Scene
+from lookdex.training.scenes import Scene
 from lookdex_sample import Photo, Product, TrueObject, make_product, pick_outfit, render_look, render_product
 
 FIRST_SEED = 1_000_000

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from lookdex.evaluate.detection import DetectionScore
-from lookdex.imaging.boxes import as_array, distinct
+from lookdex.imaging.boxes import select_distinct, to_array
 from lookdex.models.detect import TorchvisionDetector
 from lookdex.models.limits import MAX_INSIDE, DetectionLimits
 from lookdex.records import Detection
-from lookdex.training.measure import in_batches, score_scenes
-from lookdex.training.records import Scene
+from lookdex.training.measure import score_scenes, split_batches
+from lookdex.training.scenes import Scene
 from lookdex.training.sources import read
 
 ALL = DetectionLimits(min_score=0.02, nms_iou=1.0, max_objects=100)  # all boxes, as COCO's AP requires
@@ -36,23 +36,25 @@ class Detected:
 
     def at(self, min_score: float) -> DetectionScore:
         """Recall and false positives at an operating point. Its AP covers the remaining boxes only."""
-        return score_scenes(self.scenes, [kept(objects, min_score) for objects in self.found], min_score)
+        return score_scenes(
+            self.scenes, [filter_boxes(objects, min_score) for objects in self.found], min_score
+        )
 
 
 def detect_scenes(folder: Path, scenes: Sequence[Scene], device: torch.device) -> Detected:
     """Run a detector's folder on photos."""
     detector = TorchvisionDetector.load(f"torchvision:{folder}", device, ALL)
     found: list[list[Detection]] = []
-    for batch in in_batches(scenes, 8):
+    for batch in split_batches(scenes, 8):
         found += detector.detect([read(scene.path) for scene in batch])
     return Detected(scenes, found)
 
 
-def kept(objects: Sequence[Detection], min_score: float) -> list[Detection]:
+def filter_boxes(objects: Sequence[Detection], min_score: float) -> list[Detection]:
     """Filter all boxes as in production: minimum score, one box per object."""
     strong = [o for o in objects if o.score >= min_score]
-    order = distinct(
-        as_array([o.box for o in strong]),
+    order = select_distinct(
+        to_array([o.box for o in strong]),
         np.array([o.score for o in strong]),
         [o.label for o in strong],
         NMS_IOU,

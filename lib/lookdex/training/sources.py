@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lookdex.taxonomy.categories import category_of
-from lookdex.training.records import Garment, Scene
+from lookdex.taxonomy.categories import find_category
+from lookdex.training.scenes import Garment, Scene
 
 NOT_LABELS = ("Not sure", "Other", "Skip")
 HELD_PHOTOS = 6  # every sixth street photo is held out
@@ -28,9 +28,12 @@ LABEL_CATEGORY = {
 
 
 def coco(boxes: Path, images: Path, masks: Path | None = None) -> list[Scene]:
-    """Read photos with boxes from a COCO file. masks: a folder with <photo name>.png for some or all of them.
+    """Read photos with boxes from a COCO file.
 
     An annotation's optional `tag` is its finer name. Crowd annotations (`iscrowd`) are skipped.
+
+    Args:
+        masks: a folder with <photo name>.png for some or all of them.
     """
     data = json.loads(boxes.read_text())
     names = {c["id"]: c["name"] for c in data["categories"]}
@@ -73,7 +76,7 @@ def garments(root: Path) -> tuple[list[Garment], list[Garment]]:
     held: list[Garment] = []
     with (root / "items.csv").open() as lines:
         for row in csv.DictReader(lines):
-            category = LABEL_CATEGORY.get(row["label"]) or category_of(row["label"])
+            category = LABEL_CATEGORY.get(row["label"]) or find_category(row["label"])
             if category is None or row["label"] in NOT_LABELS:
                 continue
             path = root / "images" / f"{row['image']}.jpg"

@@ -13,7 +13,7 @@ from lookdex.models.pixels import choose_canvas
 from lookdex.training.augment import mosaic, recolour, window
 from lookdex.training.mixture import FLATS, ODDS, Mixture
 from lookdex.training.paste import flat, onto
-from lookdex.training.records import Photo, Scene
+from lookdex.training.scenes import Photo, Scene
 from lookdex.training.sources import read
 
 # Training windows are drawn at a slightly larger scale than at inference (`augment.ZOOM`), so that small objects
@@ -27,25 +27,28 @@ COMMON = 0.3  # photos whose rarest label is in less than this share of photos a
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """pixels: float32 (n, 3, H, W) in 0 … 1. targets: torchvision's boxes and labels. masks: uint8 (n, H, W)."""
+    """Inputs of the network."""
 
     pixels: torch.Tensor
+    """float32 (n, 3, H, W) in 0 … 1."""
     targets: list[dict[str, torch.Tensor]]
+    """torchvision's boxes and labels."""
     masks: torch.Tensor
+    """uint8 (n, H, W)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows as drawn, small enough to pass between processes.
-
-    pixels: uint8 (n, H, W, 3). masks: uint8 (n, H, W), regions. boxes: float32 (m, 4) and labels: int64 (m,) per
-    window.
-    """
+    """Windows as drawn, small enough to pass between processes."""
 
     pixels: torch.Tensor
+    """uint8 (n, H, W, 3)."""
     masks: torch.Tensor
+    """uint8 (n, H, W), regions."""
     boxes: list[np.ndarray]
+    """float32 (m, 4) per window."""
     labels: list[np.ndarray]
+    """int64 (m,) per window."""
 
     def on(self, device: torch.device) -> Inputs:
         """Convert to the network's inputs on its device."""
@@ -58,7 +61,12 @@ class Batch:
 
 
 class Windows:
-    """Draws batches from a mixture. numbers: the detector's label numbers. canvases: those of inference."""
+    """Draws batches from a mixture.
+
+    Args:
+        numbers: the detector's label numbers.
+        canvases: those of inference.
+    """
 
     def __init__(
         self,
@@ -73,7 +81,7 @@ class Windows:
         self._chances = {name: repeats(scenes) for name, scenes in self._scenes.items()}
         self._sources = list(self._scenes)
         self._odds = _shares([ODDS[name] for name in self._sources])
-        self._windows = sorted({window_of(canvas) for canvas in canvases})
+        self._windows = sorted({training_window(canvas) for canvas in canvases})
         self._window_odds = _shares(
             [UPRIGHT if h > w else SQUARE if h == w else WIDE for h, w in self._windows]
         )
@@ -117,7 +125,7 @@ class Windows:
         return photo
 
 
-def window_of(canvas: tuple[int, int]) -> tuple[int, int]:
+def training_window(canvas: tuple[int, int]) -> tuple[int, int]:
     """The training window for an inference canvas (height, width): multiples of 32."""
     height, width = (max(32, 32 * round(WINDOW * side / 32)) for side in canvas)
     return height, width

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from lookdex.cli import main
-from lookdex.config import SETTINGS, ServiceSettings, unknown_variables
+from lookdex.config import SETTINGS, ServiceSettings, find_unknown_variables
 from tests.support.paths import ROOT
 from tests.support.services import Service
 
@@ -81,7 +81,7 @@ def assert_parses(words: list[str], environment: Mapping[str, str] | None = None
     verb, *rest = words
     command = main.main.commands[verb]
     settings = {name: value for name, value in (environment or {}).items() if name.startswith("LOOKDEX_")}
-    assert unknown_variables(settings) == {}
+    assert find_unknown_variables(settings) == {}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)

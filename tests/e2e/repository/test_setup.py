@@ -146,7 +146,7 @@ def test_java_without_required_modules_is_reported(checkout: Path, machine: Path
 
 def stamped(checkout: Path, name: str) -> Path:
     """A stand-in for a complete environment, with the stamp that infra/setup would write."""
-    code = f"import sys; sys.path.insert(0, 'infra'); import environments as e; print(e.stamp_of({name!r}), end='')"
+    code = f"import sys; sys.path.insert(0, 'infra'); import environments as e; print(e.make_stamp({name!r}), end='')"
     stamp = subprocess.run(
         [sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True
     ).stdout

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lookdex.cli.options import from_environment
+from lookdex.cli.options import read_environment
 from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.imaging.codec import encode_jpeg
@@ -148,13 +148,13 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LOOKDEX_QUEUE", "3")
     monkeypatch.setenv("LOOKDEX_FACETS", "brand,price")
     monkeypatch.setenv("LOOKDEX_PLACES", "")  # the same as unset
-    config = from_environment(ServiceSettings, places=1, queue=9)
+    config = read_environment(ServiceSettings, places=1, queue=9)
     assert (config.catalog, config.queue, config.places) == ("s3://shop/lookdex", 3, 1)
     assert config.facets == ("brand", "price")
     monkeypatch.setenv("LOOKDEX_QUEUE", "many")
     with pytest.raises(ConfigError, match="LOOKDEX_QUEUE"):
-        from_environment(ServiceSettings)
+        read_environment(ServiceSettings)
     monkeypatch.delenv("LOOKDEX_QUEUE")
     monkeypatch.delenv("LOOKDEX_CATALOG")
     with pytest.raises(ConfigError, match="LOOKDEX_CATALOG"):
-        from_environment(ServiceSettings)
+        read_environment(ServiceSettings)

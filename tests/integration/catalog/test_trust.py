@@ -158,7 +158,7 @@ def test_error_message_is_short_for_long_names(tmp_path: Path) -> None:
     with pytest.raises(ModelNotTrusted) as caught:
         TrustedModels().check("r" * 10_000, detector="x" * 10_000)
     assert len(str(caught.value)) < 1000
-    assert TrustedModels.of_settings(SharedSettings(embedder="hf-hub:a/b", trusted_models=("c",))).names == {
+    assert TrustedModels.from_settings(SharedSettings(embedder="hf-hub:a/b", trusted_models=("c",))).names == {
         "lookdex-tiny", "hf-hub:a/b", "c",
     }  # fmt: skip
 

@@ -24,7 +24,7 @@ from lookdex.errors import AccessDenied, Changed, ModelFailed, NotFound, Storage
 from lookdex.imaging import codec, container
 from lookdex.index.analyse import Tools, in_batches
 from lookdex.index.fetch import Bad, Cost, FetchOptions, Photo, PixelBudget, fetch
-from lookdex.models.pixels import few_sizes
+from lookdex.models.pixels import split_batch
 from lookdex.records import Box, Detection, ImageRef, Reason, Shard, ShardReport, Status
 from lookdex.storage import Store, open_store
 from tests import fakes
@@ -416,7 +416,7 @@ def test_batches_are_bounded_and_keep_the_order_of_photos(areas: list[int], size
 
 @given(st.integers(0, 400), st.integers(1, 64))
 def test_batches_of_crops_have_few_different_sizes(count: int, size: int) -> None:
-    sizes = few_sizes(count, size)
+    sizes = split_batch(count, size)
     assert sum(sizes) == count
     assert sizes == sorted(sizes, reverse=True)
     assert all(s == size or s & (s - 1) == 0 for s in sizes)

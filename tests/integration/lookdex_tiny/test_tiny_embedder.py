@@ -21,8 +21,8 @@ from lookdex.models.digests import TINY_EMBEDDER
 from lookdex.models.embed import load_embedder
 from lookdex.records import Box
 from lookdex.taxonomy.categories import CATEGORIES
-from lookdex.training.records import Scene
 from lookdex.training.rendered import render
+from lookdex.training.scenes import Scene
 from lookdex_sample import make_product, render_product
 from lookdex_tiny import pseudo
 from lookdex_tiny.crops import Crops
@@ -33,12 +33,12 @@ from lookdex_tiny.embedder import (
     Settings,
     blend,
     find_lookalikes,
-    pairs_of,
+    open_pairs,
     source,
 )
 from lookdex_tiny.embedder_command import main
 from lookdex_tiny.lookalikes import Lookalikes
-from lookdex_tiny.pace import CPU, GPU, pace_for, scale_at
+from lookdex_tiny.pace import CPU, GPU, choose_pace, scale_at
 from lookdex_tiny.pairs import Mix, Pairs
 from lookdex_tiny.splits import HELD_SEED, write_splits
 
@@ -167,13 +167,13 @@ def test_rendered_products_of_a_batch_are_lookalikes(data: Path, tmp_path: Path)
     )  # fmt: skip
     find_lookalikes(settings)
     rng = np.random.default_rng(0)
-    products = pairs_of(settings, Crops(MARGIN, CANVASES, rng), rng).product_ids()
+    products = open_pairs(settings, Crops(MARGIN, CANVASES, rng), rng).product_ids()
     found = Lookalikes.load(settings.run / LOOKALIKES)
     assert {*found.beside(products[0], 40, rng), products[0]} == set(
         products
     )  # all products, since there are few
 
-    few = Lookalikes.of(products, rng.standard_normal((len(products), 3)), 4)
+    few = Lookalikes.compute(products, rng.standard_normal((len(products), 3)), 4)
     few.save(settings.run / LOOKALIKES)
     with source(settings, workers=0) as drawn:
         for _ in range(6):
@@ -209,8 +209,8 @@ def test_mix_keeps_its_proportions_at_other_batch_sizes(pictures: int) -> None:
 
 
 def test_gpu_pace_has_larger_batches_and_growing_canvases() -> None:
-    assert pace_for(torch.device("cpu")) is CPU
-    assert pace_for(torch.device("cuda", 1)) is GPU
+    assert choose_pace(torch.device("cpu")) is CPU
+    assert choose_pace(torch.device("cuda", 1)) is GPU
     assert GPU.mix.pictures > 7 * CPU.mix.pictures
     for pace in (CPU, GPU):
         grown = [scale_at(pace.scales, progress) for progress in np.linspace(0, 1, 41)]

@@ -19,7 +19,7 @@ from lookdex.models.device import open_device
 from lookdex.models.embed import _unit, load_embedder
 from lookdex.models.fcos import lookdex_fcos
 from lookdex.models.fuse import fuse
-from lookdex.models.limits import DetectionLimits, own_label
+from lookdex.models.limits import DetectionLimits, map_label
 from lookdex.models.pixels import choose_canvas, fit
 from lookdex.records import Box
 from lookdex.taxonomy.categories import CATEGORIES
@@ -50,16 +50,16 @@ def test_fit_keeps_the_aspect_ratio_and_pads() -> None:
 
 
 def test_labels_of_other_models_are_mapped_to_categories() -> None:
-    assert [own_label(x) for x in ("handbag", "Tie", "tights, stockings", "long sleeve top", "Sunglasses")] == [
+    assert [map_label(x) for x in ("handbag", "Tie", "tights, stockings", "long sleeve top", "Sunglasses")] == [
         "bag", "scarf", "legwear", "top", "glasses",
     ]  # fmt: skip
-    assert [own_label(x) for x in ("shirt, blouse", "bag, wallet", "headband, head covering, hair accessory")] == [
+    assert [map_label(x) for x in ("shirt, blouse", "bag, wallet", "headband, head covering, hair accessory")] == [
         "top", "bag", "hat",
     ]  # fmt: skip
-    assert [own_label(x) for x in ("sleeve", "umbrella", "hood")] == ["sleeve", "umbrella", "hood"]
-    assert own_label("person") == "person"
-    assert own_label("person", False) is None
-    assert all(own_label(c) == c for c in CATEGORIES)
+    assert [map_label(x) for x in ("sleeve", "umbrella", "hood")] == ["sleeve", "umbrella", "hood"]
+    assert map_label("person") == "person"
+    assert map_label("person", False) is None
+    assert all(map_label(c) == c for c in CATEGORIES)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])

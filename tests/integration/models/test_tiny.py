@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lookdex.imaging.boxes import as_array, expand, iou
+from lookdex.imaging.boxes import expand, iou, to_array
 from lookdex.models import digests
 from lookdex.models.detect import Detector, load_detector
 from lookdex.models.embed import Embedder, load_embedder
@@ -82,8 +82,8 @@ def test_detector_finds_all_worn_products(tiny_detector: Detector, wardrobe: War
     found = tiny_detector.detect([np.asarray(look.image)])[0]
     right = 0
     for true in look.objects:
-        same = as_array([o.box for o in found if o.label == true.category])
-        right += bool((iou(same, as_array([Box(*true.box)])) >= 0.5).any())
+        same = to_array([o.box for o in found if o.label == true.category])
+        right += bool((iou(same, to_array([Box(*true.box)])) >= 0.5).any())
     assert right == len(look.objects)
 
 

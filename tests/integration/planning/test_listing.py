@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.errors import ConfigError
-from lookdex.imaging.formats import named_as_picture, skip_of
+from lookdex.imaging.formats import find_skip_reason, has_picture_suffix
 from lookdex.planning import listing
 from lookdex.planning.listing import LISTING_SCHEMA, list_source
 from lookdex.records import Skip, SkippedKeys
@@ -80,10 +80,10 @@ def test_every_key_is_a_photo_or_skipped(store: Store) -> None:
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), st.integers(0, 3))
 def test_only_size_zero_and_hidden_names_skip_a_picture(key: str, size: int) -> None:
-    if skip_of(key, 1) is None:
-        assert skip_of(key, 0) in (None, Skip.EMPTY)
-    if named_as_picture(key) and not key.rpartition("/")[2].startswith("."):
-        assert skip_of(key, size) is None
+    if find_skip_reason(key, 1) is None:
+        assert find_skip_reason(key, 0) in (None, Skip.EMPTY)
+    if has_picture_suffix(key) and not key.rpartition("/")[2].startswith("."):
+        assert find_skip_reason(key, size) is None
 
 
 def test_empty_source_is_an_empty_table(store: Store) -> None:

@@ -114,9 +114,9 @@ def test_short_animations_are_accepted(decoders: DecoderPool, format: str) -> No
 def test_frames_are_counted_without_decoding(format: str, frames: int) -> None:
     data = animation(frames, format) if format != "JPEG" else encode(picture("red"), "JPEG")
     header = codec.read_header(data)
-    assert container.frames(data, header) == frames
+    assert container.count_frames(data, header) == frames
     for end in range(len(data) // 3, len(data), 97):  # truncated: no error and no extra frames
-        assert 1 <= container.frames(data[:end], header) <= frames
+        assert 1 <= container.count_frames(data[:end], header) <= frames
 
 
 def processes() -> list[psutil.Process]:

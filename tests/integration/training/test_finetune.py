@@ -24,11 +24,11 @@ from lookdex.errors import ConfigError
 from lookdex.models.embed import load_embedder, open_model
 from lookdex.storage import open_store
 from lookdex.training.embedder import shop
-from lookdex.training.embedder.drawing import drawing
-from lookdex.training.embedder.finetune import Settings, finetune, shop_of, split
+from lookdex.training.embedder.drawing import open_source
+from lookdex.training.embedder.finetune import Settings, finetune, open_shop, split
 from lookdex.training.embedder.fit import Batch, Options
 from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
-from lookdex.training.embedder.shop import Part, Picture, Shop, in_one_file
+from lookdex.training.embedder.shop import Part, Picture, Shop, move_to_file
 from tests.fakes import COLOURS
 from tests.support.catalogs import publish, stock
 
@@ -129,7 +129,7 @@ def test_held_out_products_are_never_trained_on(products: int, held: float) -> N
 def test_pictures_are_read_from_the_crops_of_a_release(tmp_path: Path) -> None:
     store = open_store(tmp_path / "catalog")
     publish(store, "r1", stock())
-    found = shop.of_release(str(tmp_path / "catalog"), ["{title} for {price}", "{label}"], "colour")
+    found = shop.read_release(str(tmp_path / "catalog"), ["{title} for {price}", "{label}"], "colour")
     assert len({p.product_id for p in found}) == 12
     first = found[0]
     assert first.load().ndim == 3
@@ -141,14 +141,14 @@ def test_pictures_are_read_from_the_crops_of_a_release(tmp_path: Path) -> None:
         False,
     }  # crops of objects have one, whole photos have none
     with pytest.raises(ConfigError, match=r"no column 'nmae'; it has .*title"):
-        shop.of_release(str(tmp_path / "catalog"), ["{nmae}"], None)
+        shop.read_release(str(tmp_path / "catalog"), ["{nmae}"], None)
 
 
 def test_pictures_moved_to_one_file_are_unchanged(tmp_path: Path) -> None:
     alone = tmp_path / "alone.png"
     alone.write_bytes(as_file(thing(5)))
     originals = [*pictures(3), Picture("p9", alone, label="red")]
-    moved = in_one_file(originals, tmp_path / "run" / "pictures.bin")
+    moved = move_to_file(originals, tmp_path / "run" / "pictures.bin")
     assert [type(p.file) for p in moved] == [Part] * 6 + [type(alone)]
     for before, after in zip(originals, moved, strict=True):
         np.testing.assert_array_equal(after.load(), before.load())
@@ -157,11 +157,11 @@ def test_pictures_moved_to_one_file_are_unchanged(tmp_path: Path) -> None:
 
 def test_batches_of_worker_processes_are_reproducible(small_model: Path, tmp_path: Path) -> None:
     chosen = Settings(str(small_model), tmp_path / "mine", tmp_path / "run", pairs=4)
-    stored = in_one_file(pictures(), tmp_path / "pictures.bin")
-    make = partial(shop_of, stored, open_model(str(small_model)).preprocess, chosen)
+    stored = move_to_file(pictures(), tmp_path / "pictures.bin")
+    make = partial(open_shop, stored, open_model(str(small_model)).preprocess, chosen)
 
     def drawn() -> list[Batch]:
-        with drawing(make, 2) as source:
+        with open_source(make, 2) as source:
             return [source.batch(0.5) for _ in range(4)]
 
     def same(left: Batch, right: Batch) -> bool:

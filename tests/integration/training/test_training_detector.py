@@ -25,14 +25,14 @@ from lookdex.taxonomy.categories import CATEGORIES
 from lookdex.training import rendered, sources
 from lookdex.training.detector import Settings, train
 from lookdex.training.mixture import FLATS, Files, read_mixture
-from lookdex.training.network import config_of, numbers_of, tiny_config
-from lookdex.training.records import Scene
+from lookdex.training.network import label_numbers, load_config, tiny_config
 from lookdex.training.regions import UNKNOWN, RegionLoss, rarity, regions
-from lookdex.training.scores import Detected, kept, operating_point
-from lookdex.training.windows import repeats, window_of
+from lookdex.training.scenes import Scene
+from lookdex.training.scores import Detected, filter_boxes, operating_point
+from lookdex.training.windows import repeats, training_window
 from lookdex_tiny.__main__ import main as tiny
 from lookdex_tiny.detector import MIN_SCORE
-from lookdex_tiny.pseudo import as_coco, lone_box, tagged_boxes
+from lookdex_tiny.pseudo import find_lone_box, tagged_boxes, to_coco
 from tests.support.paths import ROOT
 
 JOB = ROOT / "jobs" / "train_detector.py"
@@ -55,7 +55,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             mask[y0:y1, x0:x1] = 1 + CATEGORIES.index(label)
         cv2.imwrite(str(root / "masks" / f"{scene.path.stem}.png"), mask)
     (root / "names.json").write_text(json.dumps(["null", *CATEGORIES]))
-    coco = as_coco(scenes)
+    coco = to_coco(scenes)
     shop_names = {"bag": "Handbag", "shoes": "Sneakers"}
     coco["categories"] = [c | {"name": shop_names.get(c["name"], c["name"])} for c in coco["categories"]]
     coco["categories"].append({"id": 99, "name": "lamp"})
@@ -127,7 +127,7 @@ def test_command_trains_a_detector_like_the_shipped_one(shop: Path, tmp_path: Pa
     """With the shop's rendered photos in the layout of the real data sets, ccp/ and clothing/."""
     data, names = tmp_path / "data", sorted(path.name for path in (shop / "photos").glob("*.jpg"))
     (data / "ccp").mkdir(parents=True)
-    coco = as_coco([s for scenes in rendered.load(shop / "photos") for s in scenes])
+    coco = to_coco([s for scenes in rendered.load(shop / "photos") for s in scenes])
     (data / "ccp" / "boxes.json").write_text(json.dumps(coco))
     (data / "ccp" / "photos").symlink_to(shop / "photos")
     (data / "ccp" / "masks").symlink_to(shop / "masks")
@@ -183,12 +183,12 @@ def test_mixture_is_read_from_coco_files(shop: Path) -> None:
 
 
 def test_labels_of_a_config_become_categories(tmp_path: Path) -> None:
-    assert numbers_of({"labels": ["", "Handbag", "lamp", "Boots", "Sneakers"]}) == {
+    assert label_numbers({"labels": ["", "Handbag", "lamp", "Boots", "Sneakers"]}) == {
         "bag": 1,
         "lamp": 2,
         "shoes": 3,
     }
-    new = config_of(None, None, ("bag", "lamp"))
+    new = load_config(None, None, ("bag", "lamp"))
     assert (new["labels"], new["arguments"]["num_classes"]) == (["bag", "lamp"], 2)
     faster = {
         "builder": "fasterrcnn_mobilenet_v3_large_fpn",
@@ -196,11 +196,11 @@ def test_labels_of_a_config_become_categories(tmp_path: Path) -> None:
         "arguments": {"num_classes": 2},
     }
     (tmp_path / "config.json").write_text(json.dumps(faster))
-    extended = config_of(None, tmp_path, ("bag", "lamp"))
+    extended = load_config(None, tmp_path, ("bag", "lamp"))
     assert (extended["labels"], extended["arguments"]["num_classes"]) == (["", "bag", "lamp"], 3)
-    assert config_of(tmp_path / "config.json", None, ("bag", "lamp"))["labels"] == ["", "top"]
+    assert load_config(tmp_path / "config.json", None, ("bag", "lamp"))["labels"] == ["", "top"]
     with pytest.raises(ConfigError, match=r"nowhere\.json"):
-        config_of(tmp_path / "nowhere.json", None, ("bag",))
+        load_config(tmp_path / "nowhere.json", None, ("bag",))
 
 
 def scene(labels: tuple[str, ...]) -> Scene:
@@ -216,12 +216,12 @@ def test_photos_with_rare_labels_are_drawn_more_often() -> None:
 
 
 def test_training_windows_are_smaller_than_their_canvases() -> None:
-    assert [window_of(c) for c in ((416, 288), (288, 416), (352, 352))] == [
+    assert [training_window(c) for c in ((416, 288), (288, 416), (352, 352))] == [
         (384, 256),
         (256, 384),
         (320, 320),
     ]
-    assert window_of((32, 32)) == (32, 32)
+    assert training_window((32, 32)) == (32, 32)
 
 
 def test_regions_are_read_from_a_mask_file(tmp_path: Path) -> None:
@@ -279,9 +279,9 @@ def test_boxes_are_chosen_for_photos_with_labels_only() -> None:
     assert tagged_boxes(("bag", "bag", "bag"), objects) == [objects[1], objects[2]]  # the third is too weak
     assert tagged_boxes(("top", "dress"), objects) is None
     large, small = found("dress", 0.4, (10, 10, 90, 90)), found("top", 0.9, (0, 0, 10, 10))
-    assert lone_box("top", [small, large], 100, 100) == large.box
-    assert lone_box("dress", [small, large, found("top", 0.8, (0, 0, 90, 90))], 100, 100) == large.box
-    assert lone_box("top", [small], 100, 100) is None
+    assert find_lone_box("top", [small, large], 100, 100) == large.box
+    assert find_lone_box("dress", [small, large, found("top", 0.8, (0, 0, 90, 90))], 100, 100) == large.box
+    assert find_lone_box("top", [small], 100, 100) is None
 
 
 def test_operating_point_has_the_best_f1() -> None:
@@ -292,7 +292,7 @@ def test_operating_point_has_the_best_f1() -> None:
     assert (seen.at(0.3).found, seen.at(0.3).wrong) == (1, 1)
     assert 0.4 < operating_point([seen]) <= 0.55
     twice = [found("top", 0.9), found("dress", 0.8), found("top", 0.7, (0, 0, 48, 48))]
-    assert kept(twice, 0.1) == twice[:1]  # one object, one box
+    assert filter_boxes(twice, 0.1) == twice[:1]  # one object, one box
 
 
 def test_training_with_masks_needs_a_feature_pyramid(shop: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Means(nn.Module):
 @given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=9))
 def test_vectors_have_the_order_of_the_pictures(shapes: list[tuple[int, int]]) -> None:
     pictures = [np.full((*shape, 3), (n + 1, 40, 90), np.uint8) for n, shape in enumerate(shapes)]
-    stacked = Pictures.of(pictures)
+    stacked = Pictures.stack(pictures)
     assert len(stacked) == len(pictures)
     assert len(stacked.stacks) == len(set(shapes))
     means = torch.tensor([[n + 1.0, 40.0, 90.0] for n in range(len(shapes))])

@@ -60,7 +60,7 @@ def resolved(arguments: list[str], environment: dict[str, str], path: Path) -> N
     """The settings of a command with these arguments, environment and settings file."""
     found: list[NightSettings] = []
 
-    @click.command(cls=options.Verb)
+    @click.command(cls=options.Command)
     @options.with_settings(NightSettings, "batch", "product_columns", "min_score", "keep_unlisted")
     def probe(settings: NightSettings) -> None:
         found.append(settings)
@@ -114,15 +114,15 @@ def test_switches_are_read_from_flags_variables_and_files(
         with pytest.MonkeyPatch.context() as environment:
             for name, value in variables.items():
                 environment.setenv(name, value)
-            assert options.from_environment(NightSettings, catalog="c").keep_unlisted is expected
+            assert options.read_environment(NightSettings, catalog="c").keep_unlisted is expected
 
 
 def test_one_file_configures_the_nightly_run_and_the_service(tmp_path: Path) -> None:
     path = tmp_path / "lookdex.toml"
     path.write_text('device = "cuda"\nshard_images = 5\nqueue = 3\n')
     assert config.read_file(str(path)) == {"device": "cuda", "shard_images": 5, "queue": 3}
-    night, service = config.settings_of(NightSettings), config.settings_of(ServiceSettings)
-    assert set(night) & set(service) == set(config.settings_of(config.SharedSettings))
+    night, service = config.settings_by_name(NightSettings), config.settings_by_name(ServiceSettings)
+    assert set(night) & set(service) == set(config.settings_by_name(config.SharedSettings))
     assert set(night) | set(service) == set(config.SETTINGS)
     assert "queue" not in night
     assert "shard_images" not in service
@@ -132,11 +132,11 @@ def test_a_program_reads_the_variables_of_its_own_model(monkeypatch: pytest.Monk
     monkeypatch.setenv("LOOKDEX_CATALOG", "s3://shop/lookdex")
     monkeypatch.setenv("LOOKDEX_SHARD_IMAGES", "none")
     monkeypatch.setenv("LOOKDEX_QUEUE", "3")
-    assert options.from_environment(ServiceSettings, port=9) == ServiceSettings(
+    assert options.read_environment(ServiceSettings, port=9) == ServiceSettings(
         catalog="s3://shop/lookdex", queue=3, port=9
     )
     with pytest.raises(ConfigError, match="LOOKDEX_SHARD_IMAGES"):
-        options.from_environment(NightSettings)
+        options.read_environment(NightSettings)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_variables_of_the_dags_jobs_and_scripts_are_known() -> None:
         name for path in files for name in re.findall(r"\bLOOKDEX_[A-Z_]+\b", path.read_text(errors="ignore"))
     }
     assert {"LOOKDEX_SCHEDULE", "LOOKDEX_AIRFLOW_ENV"} <= named
-    assert config.unknown_variables(named) == {}
+    assert config.find_unknown_variables(named) == {}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)], ids=str)

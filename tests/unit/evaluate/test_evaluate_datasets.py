@@ -16,8 +16,8 @@ from lookdex.catalog import json_codec
 from lookdex.cli.evaluate.retrieval import LAYOUTS
 from lookdex.errors import ConfigError
 from lookdex.evaluate import datasets, layouts, work
+from lookdex.evaluate.labelled_photos import Item, ParquetPhoto
 from lookdex.evaluate.layouts import Layout
-from lookdex.evaluate.records import Item, ParquetPhoto
 from tests import fakes
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lookdex.evaluate.detection import PhotoScore, score_detections
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.records import Box, Detection
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from lookdex.evaluate.detection import PhotoScore
 from lookdex.evaluate.figures import canvas, confusion, worst_answers, worst_photos
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject
-from lookdex.evaluate.records import Truth
 from lookdex.records import Box, Detection
 
 CONFUSED = [("a", "a", 5), ("a", "b", 2), ("c", "c", 9), ("d", "c", 1)]  # label, predicted label, photos
@@ -47,4 +47,4 @@ def test_the_worst_answers_are_those_with_the_widest_gap_to_the_right_product() 
         outcome("close", 2, 0.8, 0.81), outcome("right", 1, 0.9, 0.8), outcome("far", 3, 0.2, 0.9),
         outcome("absent", None, None, 0.5), Outcome(QueryObject("unseen", "p", "bag"), {}),
     ]  # fmt: skip
-    assert [one.asked.image for one in worst_answers.worst(outcomes)] == ["absent", "far", "close"]
+    assert [one.asked.image for one in worst_answers.find_worst(outcomes)] == ["absent", "far", "close"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lookdex.catalog import json_codec
-from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject, outcomes, score
+from lookdex.evaluate.lanes import Lane, LaneResult, Outcome, QueryObject, score, score_answer
 from lookdex.records import Box
 from lookdex.search.answer.answer import Answer, Models
 from lookdex.search.answer.kinds import LaneKind
@@ -54,7 +54,7 @@ def answer(*objects: FoundObject, whole: tuple[str, ...] = ("C", "B")) -> Answer
 
 def test_each_lane_has_the_rank_and_similarity_of_the_right_product() -> None:
     result = answer(found("shoes", SHOES_BOX, "C", "D", "B"), found("top", Box(0, 0, 100, 40), "A"))
-    top, shoes = outcomes(
+    top, shoes = score_answer(
         [TOP, SHOES],
         result,
         [lane(LaneKind.BOX, None, TOP_BOX, "A", "C"), lane(LaneKind.BOX, None, SHOES_BOX, "C")],
@@ -71,7 +71,7 @@ def test_each_lane_has_the_rank_and_similarity_of_the_right_product() -> None:
 def test_scores_are_shares_of_all_objects_and_of_those_found() -> None:
     result = answer(found("shoes", SHOES_BOX, "C", "D", "B"), found("top", Box(0, 0, 100, 40), "A"))
     true_boxes = [lane(LaneKind.BOX, None, TOP_BOX, "A", "C"), lane(LaneKind.BOX, None, SHOES_BOX, "C")]
-    scores = score(outcomes([TOP, SHOES], result, true_boxes))
+    scores = score(score_answer([TOP, SHOES], result, true_boxes))
     detected = scores[Lane.DETECTED]
     assert (detected.answered, detected.of_all.objects, detected.of_found.objects) == (1, 2, 1)
     assert (detected.of_all.first, detected.of_all.among_5, detected.of_found.among_5) == (0.0, 0.5, 1.0)
@@ -81,7 +81,7 @@ def test_scores_are_shares_of_all_objects_and_of_those_found() -> None:
 
 def test_without_a_true_box_the_best_object_of_the_category_answers() -> None:
     result = answer(found("top", Box(0, 0, 9, 9), "C"), found("top", Box(50, 50, 99, 99), "A"))
-    first, second = outcomes([replace(TOP, box=None), replace(TOP, box=None)], result, [None, None])
+    first, second = score_answer([replace(TOP, box=None), replace(TOP, box=None)], result, [None, None])
     assert first.lanes[Lane.DETECTED].box == Box(0, 0, 9, 9)  # the best-scored one
     assert second.lanes[Lane.DETECTED].rank == 1  # each object answers once
     assert Lane.TRUE not in first.lanes
@@ -89,7 +89,7 @@ def test_without_a_true_box_the_best_object_of_the_category_answers() -> None:
 
 
 def test_an_object_that_nothing_answers_has_no_lanes() -> None:
-    found_nothing = outcomes([TOP], answer(whole=()), [None])
+    found_nothing = score_answer([TOP], answer(whole=()), [None])
     assert found_nothing == [Outcome(TOP, {})]
     assert score(found_nothing)[Lane.DETECTED].answered == 0
 
@@ -99,5 +99,5 @@ def test_without_objects_there_are_no_scores() -> None:
 
 
 def test_an_outcome_can_be_stored_as_json() -> None:
-    outcome = outcomes([TOP], answer(found("top", TOP_BOX, "A")), [None])[0]
+    outcome = score_answer([TOP], answer(found("top", TOP_BOX, "A")), [None])[0]
     assert json_codec.from_json(Outcome, json_codec.to_json(outcome)) == outcome

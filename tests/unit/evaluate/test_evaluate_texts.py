@@ -87,7 +87,7 @@ def test_precision_computed_by_hand() -> None:
     rows = [{"colour": "red"}, {"colour": "blue"}, {"colour": "red"}]
     vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
     red, blue = TextQuery("red", (("colour", "red"),)), TextQuery("blue", (("colour", "blue"),))
-    score = texts.precision_at(2, [red, blue], np.array([[1, 0], [0, 1]], np.float32), rows, vectors)
+    score = texts.score_texts(2, [red, blue], np.array([[1, 0], [0, 1]], np.float32), rows, vectors)
     assert score.precision == 0.5  # the second match is blue
     assert [(one.query, one.right) for one in score.queries] == [(red, 2)]
     assert score.short == (blue,)  # there are fewer than two blue items

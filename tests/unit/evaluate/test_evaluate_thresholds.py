@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookdex.catalog import json_codec
-from lookdex.evaluate.thresholds import Case, calibrate, highest
+from lookdex.evaluate.calibration import Case, calibrate, find_highest
 from lookdex.records import Thresholds
 from tests.fakes import recipe
 
@@ -43,12 +43,12 @@ def test_thresholds_computed_by_hand() -> None:
 def test_without_right_matches_there_is_no_threshold() -> None:
     assert calibrated([Case("bag", None, 0.3)]) is None
     with pytest.raises(ValueError, match="at least one right match"):
-        highest([], 0.95)
+        find_highest([], 0.95)
 
 
 @given(st.lists(similarity, min_size=1, max_size=60), shares)
 def test_the_threshold_is_the_highest_that_keeps_enough(right: list[float], keep: float) -> None:
-    threshold = highest(right, keep)
+    threshold = find_highest(right, keep)
 
     def kept(limit: float) -> float:
         return sum(value >= limit for value in right) / len(right)
@@ -57,7 +57,7 @@ def test_the_threshold_is_the_highest_that_keeps_enough(right: list[float], keep
     assert kept(threshold) >= keep - 1e-9
     above = [value for value in right if value > threshold]
     assert not above or kept(min(above)) < keep
-    assert highest(right, 1.0) == min(right)
+    assert find_highest(right, 1.0) == min(right)
 
 
 @given(cases, shares)

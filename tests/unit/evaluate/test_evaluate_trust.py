@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookdex.evaluate.trust import NEVER, RankedDetection, calibrate, compare, lowest
+from lookdex.evaluate.label_trust import NEVER, RankedDetection, calibrate, compare, find_lowest
 from lookdex.records import Trust
 
 scores = st.integers(0, 20).map(lambda n: n / 20)  # coarse: ties are common
@@ -83,7 +83,7 @@ def test_the_lowest_score_is_that_of_the_definition(detections: list[RankedDetec
         return sum(reached) >= right * len(reached) - 1e-9
 
     scores = [d.score for d in detections if right_often_enough(d.score)]
-    assert lowest(detections, right) == min(scores, default=NEVER)
+    assert find_lowest(detections, right) == min(scores, default=NEVER)
 
 
 @given(objects)

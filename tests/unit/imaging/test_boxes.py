@@ -26,20 +26,20 @@ def test_iou_computed_by_hand() -> None:
 
 @given(many, many)
 def test_iou_is_symmetric_and_within_0_and_1(a: list[Box], b: list[Box]) -> None:
-    pairs = boxes.iou(boxes.as_array(a), boxes.as_array(b))
+    pairs = boxes.iou(boxes.to_array(a), boxes.to_array(b))
     assert pairs.shape == (len(a), len(b))
     assert ((pairs >= 0) & (pairs <= 1 + 1e-9)).all()
-    assert np.allclose(pairs, boxes.iou(boxes.as_array(b), boxes.as_array(a)).T)
-    assert np.allclose(np.diag(boxes.iou(boxes.as_array(a), boxes.as_array(a))), 1)
+    assert np.allclose(pairs, boxes.iou(boxes.to_array(b), boxes.to_array(a)).T)
+    assert np.allclose(np.diag(boxes.iou(boxes.to_array(a), boxes.to_array(a))), 1)
 
 
 @given(many, st.floats(0, 1), st.floats(0, 1), st.randoms(use_true_random=False))
 def test_distinct_drops_exactly_the_boxes_that_overlap_a_better_one(
     found: list[Box], max_iou: float, max_inside: float, random: Random
 ) -> None:
-    array, scores = boxes.as_array(found), np.array([random.random() for _ in found])
+    array, scores = boxes.to_array(found), np.array([random.random() for _ in found])
     labels = [random.choice("ab") for _ in found]
-    kept = boxes.distinct(array, scores, labels, max_iou, max_inside)
+    kept = boxes.select_distinct(array, scores, labels, max_iou, max_inside)
     iou = boxes.iou(array, array)
 
     def overlap(i: int, j: int) -> bool:
@@ -57,12 +57,14 @@ def test_distinct_drops_exactly_the_boxes_that_overlap_a_better_one(
 def test_distinct_boxes_computed_by_hand() -> None:
     pair, shoe, trousers, twin = (0, 0, 20, 10), (0, 0, 9, 10), (0, 0, 10, 10), (0, 0, 20, 11)
     array = np.array([pair, shoe, trousers, twin])
-    kept = boxes.distinct(array, np.array([0.9, 0.8, 0.7, 0.6]), ["shoes", "shoes", "pants", "bag"], 0.7, 0.6)
+    kept = boxes.select_distinct(
+        array, np.array([0.9, 0.8, 0.7, 0.6]), ["shoes", "shoes", "pants", "bag"], 0.7, 0.6
+    )
     assert kept == [0, 2]
 
 
 def test_without_boxes_none_are_distinct() -> None:
-    assert boxes.distinct(np.zeros((0, 4)), np.zeros(0), [], 0.7, 0.6) == []
+    assert boxes.select_distinct(np.zeros((0, 4)), np.zeros(0), [], 0.7, 0.6) == []
 
 
 @given(any_boxes, sizes, sizes)

@@ -150,7 +150,7 @@ def test_a_palette_has_each_colour_with_its_share() -> None:
     stripes = [(WHITE, Box(x, 20, x + 5, 180)) for x in range(25, 140, 15)]
     photo = scene((60, 120, 70), (RED, Box(20, 20, 140, 180)), *stripes)
     palette = colour.describe(photo, Box(20, 20, 140, 180), "top").palette
-    assert [colour.hex_of(swatch) for swatch in palette] == ["#be1e28", "#f6f6f4"]
+    assert [colour.to_hex(swatch) for swatch in palette] == ["#be1e28", "#f6f6f4"]
     assert [swatch.share for swatch in palette] == pytest.approx([2 / 3, 1 / 3], abs=0.05)
 
 

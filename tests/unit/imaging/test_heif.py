@@ -43,7 +43,7 @@ def test_encoded_pixels_are_decoded(kind: str) -> None:
     assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
     header = codec.read_header(data)
     assert (header.format, header.width, header.height) == (kind[:4], 64, 96)
-    assert container.frames(data, header) == 1
+    assert container.count_frames(data, header) == 1
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIC", "HEIC 10 bit"])
@@ -126,7 +126,7 @@ def test_an_animated_avif_is_its_first_frame() -> None:
         PLAIN, "AVIF", save_all=True, append_images=later, duration=50, quality=95, subsampling="4:4:4"
     )
     assert np.abs(tiles_of(decode(data)) - TILES).max() <= 12
-    assert container.frames(data, codec.read_header(data)) == 3
+    assert container.count_frames(data, codec.read_header(data)) == 3
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIC"])

@@ -136,9 +136,9 @@ def test_a_jpeg_may_lack_its_end_marker_but_nothing_else(kind: str, restarts: in
 def test_an_arithmetic_jpeg_without_its_end_marker_is_not_repaired() -> None:
     """Its decoder would silently fill in missing data."""
     data = ENCODED["JPEG"]
-    assert jpegfile.ended(data[:-2]) == data
+    assert jpegfile.append_end_marker(data[:-2]) == data
     frame = data.index(b"\xff\xc0")
-    assert jpegfile.ended(data[:frame] + b"\xff\xc9" + data[frame + 2 : -2]) is None
+    assert jpegfile.append_end_marker(data[:frame] + b"\xff\xc9" + data[frame + 2 : -2]) is None
 
 
 def test_a_progressive_jpeg_without_its_last_scans_is_corrupt() -> None:
@@ -172,7 +172,7 @@ def test_a_jpeg_of_too_many_scans_is_corrupt() -> None:
 
 def test_metadata_but_the_colour_profile_is_removed_before_decoding() -> None:
     data = encode(PLAIN, "JPEG", exif=exif(6), comment=b"hello", xmp=b"<x/>", icc_profile=b"p" * 200)
-    kept = container.essence(data, codec.read_header(data))
+    kept = container.strip_metadata(data, codec.read_header(data))
     assert b"Exif" not in kept
     assert b"hello" not in kept
     assert b"<x/>" not in kept

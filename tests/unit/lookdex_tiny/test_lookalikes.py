@@ -21,7 +21,7 @@ def names(count: int) -> list[str]:
 def test_look_alikes_are_drawn_from_the_nearest(seed: int, things: int, most: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((things, 4))
-    found = Lookalikes.of(names(things), vectors, most)
+    found = Lookalikes.compute(names(things), vectors, most)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for n, name in enumerate(names(things)):
         beside = found.beside(name, count, rng)
@@ -33,7 +33,7 @@ def test_look_alikes_are_drawn_from_the_nearest(seed: int, things: int, most: in
 
 def test_nearer_look_alikes_are_drawn_more_often() -> None:
     angles = np.linspace(0, 1.5, 30)
-    found = Lookalikes.of(names(30), np.stack([np.cos(angles), np.sin(angles)], axis=1), 20)
+    found = Lookalikes.compute(names(30), np.stack([np.cos(angles), np.sin(angles)], axis=1), 20)
     rng = np.random.default_rng(0)
     drawn = [found.beside("P0000", 1, rng)[0] for _ in range(600)]
     assert drawn.count("P0001") > 2 * drawn.count("P0020") > 0
@@ -41,9 +41,9 @@ def test_nearer_look_alikes_are_drawn_more_often() -> None:
 
 def test_look_alikes_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = np.random.default_rng(0).standard_normal((40, 6))
-    in_one_block = Lookalikes.of(names(40), vectors, 5)
+    in_one_block = Lookalikes.compute(names(40), vectors, 5)
     monkeypatch.setattr(lookalikes, "_BLOCK", 7)
-    in_blocks = Lookalikes.of(names(40), vectors, 5)
+    in_blocks = Lookalikes.compute(names(40), vectors, 5)
     for name in names(40):
         assert set(in_one_block.beside(name, 5, np.random.default_rng(0))) == set(
             in_blocks.beside(name, 5, np.random.default_rng(0))
@@ -51,7 +51,7 @@ def test_look_alikes_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyP
 
 
 def test_look_alikes_can_be_saved_and_loaded(tmp_path: Path) -> None:
-    found = Lookalikes.of(names(9), np.random.default_rng(0).standard_normal((9, 3)))
+    found = Lookalikes.compute(names(9), np.random.default_rng(0).standard_normal((9, 3)))
     found.save(tmp_path / "run" / "saved.npz")
     loaded = Lookalikes.load(tmp_path / "run" / "saved.npz")
     for name in names(9):
@@ -61,5 +61,5 @@ def test_look_alikes_can_be_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_an_unknown_thing_has_no_look_alikes() -> None:
-    found = Lookalikes.of(names(9), np.random.default_rng(0).standard_normal((9, 3)))
+    found = Lookalikes.compute(names(9), np.random.default_rng(0).standard_normal((9, 3)))
     assert found.beside("P9999", 4, np.random.default_rng(0)) == []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex_tiny.projection import Kind, projection
-from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, CropFeatures, Row, finish, joined
+from lookdex_tiny.refine import GARMENT, PRODUCT, STREET, CropFeatures, Row, finish, join_features
 
 DIM = 16  # of the projection
 SIGNAL, NOISE = 12, 20  # features that distinguish things, and features that do not
@@ -163,7 +163,7 @@ def test_the_text_tower_learns_to_find_what_texts_name_with_its_token_embedding_
     finish(
         model,
         lambda texts: torch.tensor([names.index(t) for t in texts]),
-        joined(parts),
+        join_features(parts),
         300,
         np.random.default_rng(0),
     )

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lookdex.imaging import codec
-from lookdex.imaging.same_picture import same_picture
+from lookdex.imaging.same_picture import is_same_picture
 from lookdex.records import IndexParameters, LiveEntry, Release
-from lookdex.report.counts import steps_of
-from lookdex.report.groups import connected
+from lookdex.report.counts import compare_releases
+from lookdex.report.groups import find_components
 from lookdex.report.vectors import nearest
 from tests.support import nights
 
@@ -25,7 +25,7 @@ from tests.support import nights
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12))))
 def test_connected_names_are_in_one_group_and_no_others(links: list[tuple[int, int]]) -> None:
-    groups = connected([(str(a), str(b)) for a, b in links])
+    groups = find_components([(str(a), str(b)) for a, b in links])
     group_of = {name: n for n, group in enumerate(groups) for name in group}
     assert len(group_of) == sum(map(len, groups)) == len({x for link in links for x in link})
     assert all(group_of[str(a)] == group_of[str(b)] for a, b in links)
@@ -77,8 +77,8 @@ TRIMMED = np.ascontiguousarray(PHOTO[10:490, 8:394])
     ids=["itself", "trimmed and saved again", "brighter"],
 )
 def test_slightly_changed_pictures_are_the_same(other: np.ndarray) -> None:
-    assert same_picture(PHOTO, other)
-    assert same_picture(other, PHOTO)
+    assert is_same_picture(PHOTO, other)
+    assert is_same_picture(other, PHOTO)
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,12 @@ def test_slightly_changed_pictures_are_the_same(other: np.ndarray) -> None:
     ids=["mirrored", "other colours", "other picture", "half"],
 )
 def test_different_pictures_are_not_the_same(other: np.ndarray) -> None:
-    assert not same_picture(PHOTO, other)
+    assert not is_same_picture(PHOTO, other)
 
 
 def test_a_plain_picture_is_the_same_as_none() -> None:
     plain = np.full((100, 100, 3), 250, np.uint8)
-    assert not same_picture(plain, plain)  # it has no features to compare
+    assert not is_same_picture(plain, plain)  # it has no features to compare
 
 
 LARGE = cv2.resize(nights.picture("a"), (1200, 900))
@@ -109,16 +109,16 @@ def test_a_glimpse_shows_the_part_that_a_truncated_jpeg_has() -> None:
     photo, jpeg = LARGE, LARGE_JPEG
     with pytest.raises(codec.BadImage):
         codec.decode(jpeg[: len(jpeg) // 2], 10**7, 10**7)
-    upper = codec.decode(codec.glimpse(jpeg[: len(jpeg) // 2], 120, 10**7), 10**7, 10**7)
+    upper = codec.decode(codec.encode_preview(jpeg[: len(jpeg) // 2], 120, 10**7), 10**7, 10**7)
     assert max(upper.shape) == 120
     top = cv2.resize(photo, (upper.shape[1], upper.shape[0]), interpolation=cv2.INTER_AREA)[:20]
     assert np.abs(upper[:20].astype(int) - top).mean() < 12
 
 
 def test_a_glimpse_of_a_huge_picture_needs_a_jpeg_which_is_decoded_at_a_smaller_scale() -> None:
-    assert codec.glimpse(LARGE_JPEG, 120, max_pixels=10)
+    assert codec.encode_preview(LARGE_JPEG, 120, max_pixels=10)
     with pytest.raises(codec.BadImage, match="pixels"):
-        codec.glimpse(LARGE_PNG, 120, max_pixels=10)
+        codec.encode_preview(LARGE_PNG, 120, max_pixels=10)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_glimpse_of_a_huge_picture_needs_a_jpeg_which_is_decoded_at_a_smaller_
 )
 def test_there_is_no_glimpse_of_a_file_without_pixels(data: bytes) -> None:
     with pytest.raises(codec.BadImage):
-        codec.glimpse(data, 120, 10**7)
+        codec.encode_preview(data, 120, 10**7)
 
 
 def test_steps_compare_each_release_with_the_one_before() -> None:
@@ -143,7 +143,7 @@ def test_steps_compare_each_release_with_the_one_before() -> None:
     now = datetime(2026, 1, 4, tzinfo=UTC)
     log = [LiveEntry(n, name, "x", now, action) for n, (name, action) in enumerate(
         [("old", "promote"), ("a", "promote"), ("b", "promote"), ("a", "rollback")], 1)]  # fmt: skip
-    growth = steps_of(releases, log, limit=2)
+    growth = compare_releases(releases, log, limit=2)
     assert [(s.release.release_id, s.more_photos, s.live, s.been_live, s.new_models) for s in growth.steps] == [
         ("b", -2, False, True, False), ("c", 4, False, False, True),
     ]  # fmt: skip

@@ -46,10 +46,10 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_a_deadline_belongs_to_the_context(now: list[float]) -> None:
-    assert deadline.left() == 10.0
-    assert copy_context().run(deadline.left) == 10.0
+    assert deadline.seconds_left() == 10.0
+    assert copy_context().run(deadline.seconds_left) == 10.0
     found: list[float | None] = []
-    thread = threading.Thread(target=lambda: found.append(deadline.left()))
+    thread = threading.Thread(target=lambda: found.append(deadline.seconds_left()))
     thread.start()
     thread.join()
     assert found == [None]

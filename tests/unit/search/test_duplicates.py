@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lookdex.imaging import colour
 from lookdex.imaging.codec import crop, decode, encode_jpeg
-from lookdex.imaging.same_picture import Small, same
+from lookdex.imaging.same_picture import Small, is_same
 from lookdex.records import Box
 from lookdex.search.retrieval import duplicates, ranking
 from lookdex.search.retrieval.ranking import Candidate
@@ -130,10 +130,10 @@ def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     results: list[bool] = []
 
     def compared(one: Small, other: Small) -> bool:
-        results.append(same(one, other))
+        results.append(is_same(one, other))
         return results[-1]
 
-    monkeypatch.setattr(duplicates, "same", compared)
+    monkeypatch.setattr(duplicates, "is_same", compared)
     return results
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 
@@ -210,3 +211,75 @@ def test_a_closed_gate_refuses_new_requests_and_runs_the_waiting_ones() -> None:
         assert await asyncio.gather(*tasks) == ["a", "b"]
 
     asyncio.run(scenario())
+
+
+def test_work_that_ends_while_its_slot_cannot_be_freed_frees_it_once() -> None:
+    async def scenario() -> None:
+        gate, work = Gate(slots=1, queue=0), HeldWork()
+        for name in "ab":  # b is late too, but a takes up the limit of late requests
+            task = asyncio.create_task(gate.run(work.named(name), within()))
+            await settle()
+            task.cancel()
+            await settle()
+        assert (gate.busy, gate.late) == (1, 1)
+        work.end("b")
+        await settle()
+        assert (gate.busy, gate.late) == (0, 1)
+        work.end("a")
+        await settle()
+        assert (gate.busy, gate.late) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_retry_after_follows_the_mean_duration_and_the_length_of_the_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr("lookdex.service.http.gate.time.monotonic", lambda: clock)
+
+    async def scenario() -> None:
+        nonlocal clock
+        gate, work = Gate(slots=2, queue=1), HeldWork()
+        for seconds in (40.0, 50.0):
+            task = asyncio.create_task(gate.run(work.named("one"), clock + 900))
+            await settle()
+            clock += seconds
+            work.end("one")
+            assert await task == "one"
+            work = HeldWork()
+        tasks = [asyncio.create_task(gate.run(work.named(name), clock + 900)) for name in "abc"]
+        await settle()
+        with pytest.raises(ProblemError) as refused:
+            gate.check()
+        # The first request counts in full, later ones by a tenth: 41 s each, for 3 requests in 2 slots.
+        assert int(refused.value.headers["Retry-After"]) == 62
+        for name in "abc":
+            work.end(name)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_an_error_of_abandoned_work_is_not_logged_as_never_retrieved() -> None:
+    logged: list[object] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        failing = asyncio.Event()
+
+        async def broken() -> str:
+            await failing.wait()
+            raise ValueError("broken")
+
+        task = asyncio.create_task(Gate(slots=1, queue=0).run(broken, within()))
+        await settle()
+        task.cancel()
+        await settle()
+        failing.set()
+        await settle()
+        del task
+        gc.collect()
+
+    asyncio.run(scenario())
+    assert logged == []

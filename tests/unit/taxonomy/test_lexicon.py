@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lookdex.imaging.colour import NAMES
 from lookdex.taxonomy import lexicon, query_words
-from lookdex.taxonomy.categories import CATEGORIES, category_of
+from lookdex.taxonomy.categories import CATEGORIES, find_category
 from lookdex.taxonomy.query_words import Words
 from lookdex.taxonomy.word_lists import UNCHANGED, fashion_words, korean_names
 
@@ -72,7 +72,7 @@ LOOKS = [word for term, words in fashion_words().looks.items() if term != UNCHAN
     ],
 )
 def test_the_category_colour_and_essence_of_what_shoppers_type(text: str, words: Words) -> None:
-    assert query_words.read(text) == words
+    assert query_words.parse(text) == words
 
 
 def test_word_lists_are_complete_and_unambiguous() -> None:
@@ -91,24 +91,24 @@ def test_a_thing_is_known_in_any_case_and_spacing(thing: tuple[str, str, str], d
     gap = data.draw(st.sampled_from([" ", "-", "  "])) if cut < len(word) else ""
     spaced = word[:cut] + gap + word[cut:]
     written = data.draw(st.sampled_from([str.upper, str.title, str.lower]))(spaced)
-    assert category_of(written) == category
-    assert lexicon.in_english(written) == english
-    assert query_words.is_telling(written)
+    assert find_category(written) == category
+    assert lexicon.translate(written) == english
+    assert query_words.is_descriptive(written)
 
 
 @given(st.sampled_from(COLOURS), st.sampled_from(THINGS))
 def test_a_colour_before_a_thing_is_known(colour: tuple[str, str, str], thing: tuple[str, str, str]) -> None:
     text = f"{colour[0]} {thing[0]}"
-    read = query_words.read(text)
+    read = query_words.parse(text)
     assert (read.category, read.colour) == (thing[1], colour[1])
-    assert lexicon.in_english(text) == f"{colour[2] or colour[0]} {thing[2]}"
+    assert lexicon.translate(text) == f"{colour[2] or colour[0]} {thing[2]}"
 
 
 @given(st.sampled_from([*THINGS, *COLOURS]))
 def test_a_word_and_its_english_term_mean_the_same(entry: tuple[str, str, str]) -> None:
     word, _, english = entry
-    assert lexicon.in_english(english) == english
-    assert english == "" or query_words.read(english) == query_words.read(word)
+    assert lexicon.translate(english) == english
+    assert english == "" or query_words.parse(english) == query_words.parse(word)
 
 
 @pytest.mark.parametrize("ending", ["", "색", "색으로", "의", "계열"])
@@ -116,7 +116,7 @@ def test_a_korean_colour_is_known_with_any_ending(ending: str) -> None:
     for name, words in korean_names().colours.items():
         for word in words:
             if not (ending.startswith("색") and word.endswith("색")):
-                assert query_words.read(f"{word}{ending} 원피스").colour == name
+                assert query_words.parse(f"{word}{ending} 원피스").colour == name
 
 
 @given(st.text(max_size=30) | st.text("빨간색검정하늘롱티 -aA", max_size=60))
@@ -124,7 +124,7 @@ def test_found_words_are_ordered_and_disjoint(text: str) -> None:
     found = lexicon.find(text)
     assert all(0 <= word.start < word.end <= len(text) for word in found)
     assert all(word.end <= following.start for word, following in pairwise(found))
-    assert lexicon.in_english(text) == text or any(word.meaning.english for word in found)
+    assert lexicon.translate(text) == text or any(word.meaning.english for word in found)
 
 
 def test_nothing_is_looked_for_in_a_very_long_word() -> None:

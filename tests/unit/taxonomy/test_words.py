@@ -35,18 +35,18 @@ from lookdex.taxonomy.word_lists import korean_names
     ],
 )
 def test_the_category_colour_and_essence_of_a_text(text: str, words: Words) -> None:
-    assert query_words.read(text) == words
+    assert query_words.parse(text) == words
 
 
 def test_every_colour_is_known_in_both_languages() -> None:
     for name in colour.NAMES:
         for word in (name, name.upper(), *korean_names().colours[name]):
-            assert query_words.read(f"this in {word}").colour == name
+            assert query_words.parse(f"this in {word}").colour == name
 
 
 @given(st.text(max_size=60))
 def test_any_text_can_be_read(text: str) -> None:
-    found = query_words.read(text)
+    found = query_words.parse(text)
     assert found.colour is None or found.colour in colour.NAMES
     assert found.essence or not text.strip()
 
@@ -66,7 +66,7 @@ def test_any_text_can_be_read(text: str) -> None:
     ],
 )
 def test_a_text_is_telling_if_it_has_a_known_word(text: str, known: bool) -> None:
-    assert query_words.is_telling(text) == known
+    assert query_words.is_descriptive(text) == known
 
 
 LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로코트")
@@ -76,7 +76,7 @@ LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로�
 @given(st.text(LETTERS, max_size=40))
 def test_the_pattern_of_a_text_matches_the_text(text: str) -> None:
     pattern = vocabulary.build_pattern(text)
-    assert bool(pattern) == bool(query_words.telling(text))
+    assert bool(pattern) == bool(query_words.descriptive_words(text))
     if pattern:
         matched = pc.match_substring_regex(pa.array([text, ""]), pattern, ignore_case=True)
         assert matched.to_pylist() == [True, False]

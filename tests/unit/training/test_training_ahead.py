@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from lookdex.training.ahead import prefetched, workers_for
+from lookdex.training.ahead import count_workers, prefetch
 
 
 def test_without_workers_a_thread_draws_in_order() -> None:
-    with prefetched(itertools.count, 0) as drawn:
+    with prefetch(itertools.count, 0) as drawn:
         assert list(itertools.islice(drawn, 5)) == [0, 1, 2, 3, 4]
 
 
@@ -21,13 +21,13 @@ def test_an_error_while_drawing_ends_the_training() -> None:
         yield worker
         raise FileNotFoundError("photo 7 is missing")
 
-    with prefetched(broken, 0) as drawn, pytest.raises(FileNotFoundError, match="photo 7"):
+    with prefetch(broken, 0) as drawn, pytest.raises(FileNotFoundError, match="photo 7"):
         list(itertools.islice(drawn, 3))
 
 
 def test_processes_on_gpus_share_the_cores_and_a_cpu_has_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 16)
-    assert workers_for(torch.device("cpu")) == 0
-    assert workers_for(torch.device("cuda")) == 15
+    assert count_workers(torch.device("cpu")) == 0
+    assert count_workers(torch.device("cuda")) == 15
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert workers_for(torch.device("cuda", 1)) == 3
+    assert count_workers(torch.device("cuda", 1)) == 3

@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from lookdex.training.convolutions import for_any_shape, without_cudnn
+from lookdex.training.convolutions import disable_cudnn, support_any_shape
 
 
 class Doubling(nn.Conv2d):
@@ -51,7 +51,7 @@ def run(model: nn.Module, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.T
 def test_outputs_and_gradients_equal_those_of_the_convolution(kind: str, layout: torch.memory_format) -> None:
     torch.manual_seed(1)
     plain = CONVOLUTIONS[kind]().double()
-    replaced = for_any_shape(copy.deepcopy(plain))
+    replaced = support_any_shape(copy.deepcopy(plain))
     assert isinstance(replaced.forward, MethodType)
     assert replaced.forward.__func__ is not type(plain).forward
     pictures = torch.randn(3, 8, 16, 20, dtype=torch.float64).contiguous(memory_format=layout)
@@ -62,7 +62,7 @@ def test_outputs_and_gradients_equal_those_of_the_convolution(kind: str, layout:
 def test_a_copy_of_a_converted_network_has_the_same_outputs_and_its_own_weights() -> None:
     torch.manual_seed(1)
     plain = timm.create_model("tf_efficientnet_lite0", num_classes=5).eval()
-    replaced = for_any_shape(for_any_shape(copy.deepcopy(plain)))  # twice is the same as once
+    replaced = support_any_shape(support_any_shape(copy.deepcopy(plain)))  # twice is the same as once
     pictures = torch.randn(2, 3, 64, 48)
     expected = plain(pictures)
     torch.testing.assert_close(replaced(pictures), expected)
@@ -76,8 +76,8 @@ def test_a_copy_of_a_converted_network_has_the_same_outputs_and_its_own_weights(
 
 def test_cudnn_is_off_only_while_a_gpu_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "enabled", True)
-    with without_cudnn(torch.device("cpu")):
+    with disable_cudnn(torch.device("cpu")):
         assert torch.backends.cudnn.enabled
-    with without_cudnn(torch.device("cuda")):
+    with disable_cudnn(torch.device("cuda")):
         assert not torch.backends.cudnn.enabled
     assert torch.backends.cudnn.enabled

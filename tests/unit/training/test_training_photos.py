@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lookdex.training import paste, sources
 from lookdex.training.augment import mosaic, window
-from lookdex.training.records import Photo
 from lookdex.training.regions import UNKNOWN
+from lookdex.training.scenes import Photo
 
 SEEDS = st.integers(0, 2**32 - 1)
 RED = (230, 10, 10)
@@ -47,7 +47,7 @@ def test_the_box_and_mask_of_a_window_match_its_pixels(seed: int) -> None:
     assert len(view.boxes) == len(view.labels)
     if view.labels:
         assert view.labels == ("dress",)
-        np.testing.assert_allclose(view.boxes[0], paste.box_of(view.mask == 3), atol=2.5)
+        np.testing.assert_allclose(view.boxes[0], paste.find_box(view.mask == 3), atol=2.5)
     assert (red(view.pixels) == (view.mask == 3)).mean() > 0.95  # all but the soft edge
     assert set(np.unique(view.mask)) <= {0, 3, UNKNOWN}  # UNKNOWN: outside the photo
 
@@ -61,7 +61,7 @@ def test_the_boxes_and_mask_of_a_mosaic_match_its_pixels(seed: int) -> None:
     assert view.labels in ((), ("dress",))
     assert (red(view.pixels) == (view.mask == 3)).mean() > 0.95
     if view.labels:
-        np.testing.assert_allclose(view.boxes[0], paste.box_of(red(view.pixels)), atol=2.5)
+        np.testing.assert_allclose(view.boxes[0], paste.find_box(red(view.pixels)), atol=2.5)
 
 
 def cut_out(height: int = 80, width: int = 50) -> paste.CutOut:
@@ -76,7 +76,7 @@ def cut_out(height: int = 80, width: int = 50) -> paste.CutOut:
 def test_the_box_and_mask_of_a_flat_lay_match_its_pixels(seed: int) -> None:
     view = paste.flat(cut_out(), 200, 150, 5, np.random.default_rng(seed))
     assert (view.pixels.shape, view.boxes.shape, view.labels) == ((200, 150, 3), (1, 4), ("dress",))
-    np.testing.assert_array_equal(view.boxes[0], paste.box_of(view.mask == 5))
+    np.testing.assert_array_equal(view.boxes[0], paste.find_box(view.mask == 5))
     assert 0.05 < (view.mask == 5).mean() <= 1
     assert set(np.unique(view.mask)) <= {0, 5}
     inside = view.pixels[view.mask == 5]
@@ -92,7 +92,7 @@ def test_objects_covered_by_a_pasted_one_are_dropped(seed: int) -> None:
     before = Photo(pixels, np.array(small, np.float32), ("bag",) * len(small), mask)
     after = paste.onto(before, cut_out(), 3, rng)
     assert (len(after.boxes), after.labels[-1]) == (len(after.labels), "dress")
-    np.testing.assert_array_equal(after.boxes[-1], paste.box_of(after.mask == 3))
+    np.testing.assert_array_equal(after.boxes[-1], paste.find_box(after.mask == 3))
     for x0, y0, x1, y1 in after.boxes[:-1].astype(int):
         assert (after.mask[y0:y1, x0:x1] == 3).mean() <= paste.COVERED
     assert pixels[0, 0, 1] == 127  # the input is unchanged

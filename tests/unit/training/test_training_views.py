@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookdex.training.embedder import views
-from lookdex.training.records import Garment
+from lookdex.training.scenes import Garment
 from lookdex_tiny.crops import Crops, Place
-from lookdex_tiny.known_again import known_again, strong_view
+from lookdex_tiny.known_again import measure_known_again, strong_view
 
 SEEDS = st.integers(0, 2**32 - 1)
 RED = (200, 20, 30)
@@ -31,7 +31,7 @@ def garment(height: int = 120, width: int = 100) -> np.ndarray:
 
 def test_an_object_is_separated_from_its_background() -> None:
     image = garment()
-    mask = views.thing_mask(image)
+    mask = views.segment(image)
     assert mask is not None
     truth = np.zeros(image.shape[:2], bool)
     truth[24:-24, 20:-20] = True
@@ -39,7 +39,7 @@ def test_an_object_is_separated_from_its_background() -> None:
 
 
 def test_a_plain_picture_has_no_mask() -> None:
-    assert views.thing_mask(np.full((10, 10, 3), 90, np.uint8)) is None
+    assert views.segment(np.full((10, 10, 3), 90, np.uint8)) is None
 
 
 def test_only_the_background_is_replaced() -> None:
@@ -47,7 +47,7 @@ def test_only_the_background_is_replaced() -> None:
     mask = np.zeros(image.shape[:2], bool)
     mask[24:-24, 20:-20] = True
     green = np.full((30, 40, 3), (10, 220, 10), np.uint8)
-    swapped = views.swap_ground(image, mask, green)
+    swapped = views.swap_background(image, mask, green)
     # The blend is rounded down.
     np.testing.assert_allclose(swapped[40:80, 40:60], image[40:80, 40:60], atol=1)
     assert (swapped[:15] == green[0, 0]).all()
@@ -88,7 +88,7 @@ def test_at_most_a_fifth_is_erased_and_not_of_the_input(seed: int) -> None:
 @given(SEEDS)
 def test_the_same_seed_gives_the_same_view(seed: int) -> None:
     image, other = garment(), garment(80, 90)
-    mask = views.thing_mask(image)
+    mask = views.segment(image)
     first = strong_view(image, mask, other, np.random.default_rng(seed))
     np.testing.assert_array_equal(first, strong_view(image, mask, other, np.random.default_rng(seed)))
 
@@ -130,5 +130,5 @@ def test_things_of_different_colours_are_recognised_by_an_embedder_of_colours(tm
     for n, colour in enumerate([(230, 20, 20), (20, 230, 20), (20, 20, 230), (230, 230, 20)]):
         cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((90, 70, 3), colour, np.uint8)[:, :, ::-1])
         garments.append(Garment(tmp_path / f"{n}.png", "Shirt", str(n), "top"))
-    measured = known_again(MeanColour(), garments, [], 0.05)
+    measured = measure_known_again(MeanColour(), garments, [], 0.05)
     assert (measured.first, measured.among_ten, measured.things) == (1.0, 1.0, 4)

@@ -27,7 +27,7 @@ def evaluate() -> None:
     """
 
 
-for verb in (retrieval_command, detection_command, end_to_end_command, zero_shot_command, text_command):
-    evaluate.add_command(verb)
+for command in (retrieval_command, detection_command, end_to_end_command, zero_shot_command, text_command):
+    evaluate.add_command(command)
 
 __all__ = ["evaluate"]

@@ -20,7 +20,7 @@ from lookdex.cli.evaluate.common import (
     recipe_for,
     spark_option,
 )
-from lookdex.cli.options import OutputFile, Verb, with_settings
+from lookdex.cli.options import Command, OutputFile, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LOWEST_SCORE = 0.05  # boxes below it make no difference to a useful average precision
 
 
-@click.command("detection", cls=Verb)
+@click.command("detection", cls=Command)
 @click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
 @click.option("--coco", required=True, type=FILE, help="Boxes in COCO format.")
 @models_option
@@ -56,10 +56,10 @@ def detection_command(
     score on, a search tries products of the label's category first.
     """
     from lookdex.catalog import json_codec
-    from lookdex.evaluate import datasets, detection, thresholds
+    from lookdex.evaluate import calibration, datasets, detection
     from lookdex.evaluate.coco import MAX_DETECTIONS
     from lookdex.evaluate.detection import score_detections
-    from lookdex.evaluate.engine import detect_objects, engine_of
+    from lookdex.evaluate.engine import create_engine, detect_objects
 
     truths = datasets.read_coco(coco)
     if not truths:
@@ -69,11 +69,11 @@ def detection_command(
     recipe = recipe_for(settings, models)
     point = recipe.min_score
     alone = replace(recipe, min_score=min(LOWEST_SCORE, point), nms_iou=1.0, max_objects=MAX_DETECTIONS)
-    found = detect_objects(paths, (alone, recipe), engine_of(settings, spark))
+    found = detect_objects(paths, (alone, recipe), create_engine(settings, spark))
     seen = [(n, objects) for n, objects in enumerate(found) if objects is not None]
     kept = [truths[n] for n, _ in seen]
     score = score_detections(kept, [o[0] for _, o in seen], point, shown=[o[1] for _, o in seen])
-    believed = thresholds.of_labels(detection.named(kept, [o[1] for _, o in seen]), recipe)
+    believed = calibration.calibrate_labels(detection.find_labelled(kept, [o[1] for _, o in seen]), recipe)
     if trust_file:
         if believed is None:
             raise ConfigError("no object was found, so there is no label to measure")

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookdex.cli.evaluate.common import FILE, FOLDER, folder, output, outputs, pictures_option, spark_option
-from lookdex.cli.options import TRUST, OutputFile, Verb, with_settings
+from lookdex.cli.options import TRUST, Command, OutputFile, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 if TYPE_CHECKING:
+    from lookdex.evaluate.label_trust import RankedDetection
     from lookdex.evaluate.lanes import Lane, LaneScore, Outcome
     from lookdex.evaluate.report import Report
-    from lookdex.evaluate.trust import RankedDetection
     from lookdex.records import Recipe, Thresholds
 
 
-@click.command("end-to-end", cls=Verb)
+@click.command("end-to-end", cls=Command)
 @with_settings(NightSettings, "catalog", *TRUST, "device", "shard_images", "master")
 @click.option("--queries", required=True, type=FILE, metavar="FILE",
               help="CSV or Parquet: image, product_id, category, and x0, y0, x1, y1 if true boxes are known; or the "
@@ -54,16 +54,16 @@ def end_to_end_command(
     """
     from lookdex.catalog import json_codec
     from lookdex.evaluate import ask, lanes
-    from lookdex.evaluate.engine import engine_of
+    from lookdex.evaluate.engine import create_engine
     from lookdex.models.trust import TrustedModels
     from lookdex.storage import open_store
 
     catalog = open_store(settings.catalog)
     photos = ask.read_queries(queries, images)
-    asked = ask.release_of(catalog, release)
-    trusted = TrustedModels.of_settings(settings)
+    asked = ask.load_release(catalog, release)
+    trusted = TrustedModels.from_settings(settings)
     trusted.check_recipe(f"release {asked.release_id}", asked.recipe)
-    photos, strange = ask.known_only(photos, ask.products_of(catalog, asked))
+    photos, strange = ask.drop_unknown(photos, ask.list_products(catalog, asked))
     if not photos:
         raise ConfigError(
             f"release {asked.release_id} has none of the products in {queries}, such as {strange[0]!r}: "
@@ -71,7 +71,7 @@ def end_to_end_command(
         )
     names = tuple(sorted(trusted.names))
     task = ask.AskTask(tuple(photos), catalog.uri, asked.release_id, k, settings.device, names)
-    results = engine_of(settings, spark).run(task, ask.ask, ask.AskResult, "ask")
+    results = create_engine(settings, spark).run(task, ask.ask, ask.AskResult, "ask")
     outcomes = [one for result in results for one in result.outcomes]
     seen = [one for result in results for one in result.seen]
     calibrated = _thresholds(outcomes, seen, asked.recipe, keep)
@@ -81,7 +81,7 @@ def end_to_end_command(
                 "no detected object got its right product first: there is nothing to calibrate on"
             )
         thresholds.write_bytes(json_codec.to_json(calibrated))
-        warn_of_few(calibrated)
+        warn_if_few(calibrated)
     about = {
         "release": asked.release_id,
         "photos": len(photos),
@@ -94,17 +94,17 @@ def end_to_end_command(
     if pictures:
         from lookdex.evaluate.figures import worst_answers
 
-        open_release = ask.catalog_at(catalog.uri, asked.release_id, settings.device, names)
+        open_release = ask.open_catalog_once(catalog.uri, asked.release_id, settings.device, names)
         if sheet := worst_answers.draw_worst(outcomes, open_release):
             sheet.save(folder(pictures) / "worst.png")
 
 
-def warn_of_few(calibrated: Thresholds) -> None:
+def warn_if_few(calibrated: Thresholds) -> None:
     """Warn if all categories together have fewer right matches than one should have."""
     right = calibrated.all.right if calibrated.all else 0
     if right < calibrated.least:
         click.secho(
-            f"these thresholds are based on {count_of(right, 'right match', 'right matches')}, but one category alone "
+            f"these thresholds are based on {pluralize(right, 'right match', 'right matches')}, but one category alone "
             f"should have {calibrated.least}: use more query photos before you publish them",
             fg="yellow",
             err=True,
@@ -115,15 +115,15 @@ def _thresholds(
     outcomes: Sequence[Outcome], seen: Sequence[RankedDetection], recipe: Recipe, keep: float
 ) -> Thresholds | None:
     """Thresholds measured on detected objects, as in answers."""
-    from lookdex.evaluate import trust
+    from lookdex.evaluate import label_trust
+    from lookdex.evaluate.calibration import Case, calibrate
     from lookdex.evaluate.lanes import Lane
-    from lookdex.evaluate.thresholds import Case, calibrate
 
     found = [(one.asked.category, one.lanes[Lane.DETECTED]) for one in outcomes if one.found]
     cases = [
         Case(category, placed.right if placed.rank == 1 else None, placed.wrong) for category, placed in found
     ]
-    return calibrate(cases, recipe, trust.calibrate(seen), keep)
+    return calibrate(cases, recipe, label_trust.calibrate(seen), keep)
 
 
 def _report(
@@ -131,7 +131,7 @@ def _report(
     calibrated: Thresholds | None,
     about: dict[str, Any],
 ) -> Report:  # fmt: skip
-    from lookdex.evaluate import lanes, trust
+    from lookdex.evaluate import label_trust, lanes
     from lookdex.evaluate.report import Report, share, table
 
     groups: dict[str, list[Outcome]] = defaultdict(list)
@@ -139,7 +139,7 @@ def _report(
         groups[one.asked.category].append(one)
     each = {category: lanes.score(own) for category, own in sorted(groups.items())}
     believed = calibrated.trust if calibrated else None
-    policies = trust.compare(seen, believed) if believed else []
+    policies = label_trust.compare(seen, believed) if believed else []
     figures = {
         "objects": len(outcomes),
         "found": sum(one.found for one in outcomes) / max(1, len(outcomes)),

@@ -23,7 +23,7 @@ from lookdex.cli.evaluate.common import (
     skip_option,
     spark_option,
 )
-from lookdex.cli.options import Verb, with_settings
+from lookdex.cli.options import Command, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LAYOUTS = ("items", "folders", "in-shop", "deepfashion2", "online-products", "lookbench")
 
 
-@click.command("retrieval", cls=Verb)
+@click.command("retrieval", cls=Command)
 @click.option("--images", required=True, type=FOLDER, help="Folder of the photos or the data set.")
 @click.option("--layout", type=click.Choice(LAYOUTS),
               help="Layout of the data set. [items with --items, else folders]")  # fmt: skip
@@ -70,7 +70,7 @@ def retrieval_command(
                      are image, item_ID, category, main_attribute, other_attributes
     """
     from lookdex.evaluate import layouts
-    from lookdex.evaluate.engine import embed_items, engine_of
+    from lookdex.evaluate.engine import create_engine, embed_items
     from lookdex.evaluate.retrieval import LabelledVectors, retrieve
     from lookdex.evaluate.work import Crop
 
@@ -80,7 +80,7 @@ def retrieval_command(
     )  # fmt: skip
     asking, answering = layouts.load(chosen)
     recipe = recipe_for(settings, models)
-    engine = engine_of(settings, spark)
+    engine = create_engine(settings, spark)
     held = embed_items(answering, recipe, Crop(crop), engine)
     asked = embed_items(asking, recipe, Crop(crop), engine) if asking else None
 
@@ -150,9 +150,11 @@ def _draw(
     from lookdex.evaluate.figures import confusion, mistakes
     from lookdex.evaluate.retrieval import mistakes as find_mistakes
 
-    confusion.draw(confusion.of_nearest(score), "Label of the nearest neighbour").save(out / "confusion.png")
+    confusion.draw(confusion.count_nearest(score), "Label of the nearest neighbour").save(
+        out / "confusion.png"
+    )
     rows = [
-        mistakes.of_mistake(
+        mistakes.make_row(
             one, asked.items[one.query], [held.items[i] for i, _ in one.wrong], held.items[one.right[0]]
         )
         for one in find_mistakes(*sides)

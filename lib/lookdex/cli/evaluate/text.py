@@ -20,7 +20,7 @@ from lookdex.cli.evaluate.common import (
     recipe_for,
     spark_option,
 )
-from lookdex.cli.options import Columns, Verb, with_settings
+from lookdex.cli.options import Columns, Command, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lookdex.models.embed import Embedder
 
 
-@click.command("text", cls=Verb)
+@click.command("text", cls=Command)
 @click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
 @click.option(
     "--items",
@@ -73,8 +73,8 @@ def text_command(
                              do not count
     """
     from lookdex.evaluate import datasets, texts
-    from lookdex.evaluate.engine import embed_items, engine_of
-    from lookdex.evaluate.records import Item
+    from lookdex.evaluate.engine import create_engine, embed_items
+    from lookdex.evaluate.labelled_photos import Item
     from lookdex.evaluate.work import Crop, embedder_of
 
     if sum(1 for way in (caption, queries, generate_queries) if way) != 1:
@@ -108,8 +108,8 @@ def text_command(
     read = [Item(find(row["image"]), str(number)) for number, row in enumerate(rows)]
     recipe = recipe_for(settings, models)
     embedder = embedder_of(recipe, settings.device)
-    in_words = _embedded(embedder, [row[caption] for row in rows] if caption else [q.text for q in asked])
-    embedded = embed_items(read, recipe, Crop(crop), engine_of(settings, spark))
+    in_words = _embed(embedder, [row[caption] for row in rows] if caption else [q.text for q in asked])
+    embedded = embed_items(read, recipe, Crop(crop), create_engine(settings, spark))
     numbers = [int(item.label) for item in embedded.items]
     about = {
         "unreadable": sorted(map(str, embedded.unreadable)),
@@ -119,7 +119,7 @@ def text_command(
     if caption:
         report = _there_and_back(embedded, in_words[numbers], [rows[n][caption] for n in numbers], about)
     else:
-        score = texts.precision_at(k, asked, in_words, [rows[n] for n in numbers], embedded.vectors)
+        score = texts.score_texts(k, asked, in_words, [rows[n] for n in numbers], embedded.vectors)
         if not score.queries:
             raise ConfigError(
                 f"no query has {k} right photos that can be read ({len(embedded.unreadable)} cannot): use a smaller -k"
@@ -130,7 +130,7 @@ def text_command(
     output(report, as_json, markdown)
 
 
-def _embedded(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
+def _embed(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
     """Embed texts in chunks: float32 (n, dim)."""
     import numpy as np
 

@@ -24,7 +24,7 @@ from lookdex.cli.evaluate.common import (
     skip_option,
     spark_option,
 )
-from lookdex.cli.options import Verb, with_settings
+from lookdex.cli.options import Command, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lookdex.evaluate.zero_shot import ZeroShot
 
 
-@click.command("zero-shot", cls=Verb)
+@click.command("zero-shot", cls=Command)
 @click.option("--images", required=True, type=FOLDER, help="Folder of the photos.")
 @click.option("--items", required=True, type=FILE, help="CSV or Parquet: a column image, and classes.")
 @click.option(
@@ -57,7 +57,7 @@ def zero_shot_command(
 ) -> None:  # fmt: skip
     """Classify photos by texts that name the classes: accuracy, overall and by class, and confusions."""
     from lookdex.evaluate import datasets, zero_shot
-    from lookdex.evaluate.engine import embed_items, engine_of
+    from lookdex.evaluate.engine import create_engine, embed_items
     from lookdex.evaluate.work import Crop, embedder_of
 
     read = datasets.read_items(items, images, label, skip=skip)
@@ -69,7 +69,7 @@ def zero_shot_command(
     texts = zero_shot.class_vectors(
         embedder_of(recipe, settings.device), called, templates or zero_shot.TEMPLATES
     )
-    embedded = embed_items(read, recipe, Crop(crop), engine_of(settings, spark))
+    embedded = embed_items(read, recipe, Crop(crop), create_engine(settings, spark))
     score = zero_shot.classify(embedded.vectors, [item.label for item in embedded.items], texts, classes)
     about = {
         "unreadable": sorted(map(str, embedded.unreadable)),
@@ -83,7 +83,7 @@ def zero_shot_command(
     if pictures:
         from lookdex.evaluate.figures import confusion
 
-        confusion.draw(confusion.of_classes(score), "Classes by their names").save(
+        confusion.draw(confusion.count_classes(score), "Classes by their names").save(
             folder(pictures) / "confusion.png"
         )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lookdex.evaluate.retrieval import Retrieval
     from lookdex.evaluate.zero_shot import ZeroShot
 
-MOST = 30  # classes shown; if there are more, those with the most mistakes
+MAX_CLASSES = 30  # classes shown; if there are more, those with the most mistakes
 OTHERS = "all others"
 CELL = 46
 NAME_ROOM = 260  # pixels of a class's name
@@ -24,18 +24,18 @@ NAME_ROOM = 260  # pixels of a class's name
 Confused = tuple[str, str, int]  # (class, predicted class, count)
 
 
-def of_nearest(score: Retrieval) -> list[Confused]:
+def count_nearest(score: Retrieval) -> list[Confused]:
     """Count each query's label against that of its nearest item."""
     return [*((label, label, n) for label, n in score.agreed.items() if n), *score.confused]
 
 
-def of_classes(score: ZeroShot) -> list[Confused]:
+def count_classes(score: ZeroShot) -> list[Confused]:
     """Count each photo's class against the predicted one."""
     right = zip(score.classes, score.counts.diagonal().tolist(), strict=True)
     return [*((name, name, n) for name, n in right if n), *score.confused]
 
 
-def confusion_matrix(pairs: Sequence[Confused], limit: int = MOST) -> tuple[list[str], np.ndarray]:
+def confusion_matrix(pairs: Sequence[Confused], limit: int = MAX_CLASSES) -> tuple[list[str], np.ndarray]:
     """Return (classes by number of photos, int (n, n) counts: rows are true classes, columns predicted ones).
 
     If there are more than `limit` classes, those with the most mistakes are kept and the rest is merged into `OTHERS`.

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from lookdex.evaluate.figures import canvas
 from lookdex.evaluate.figures.canvas import RGB, lettering, paint
-from lookdex.evaluate.records import Item
+from lookdex.evaluate.labelled_photos import Item
 from lookdex.evaluate.retrieval import Mistake
 from lookdex.evaluate.work import read
 from lookdex.imaging import boxes, codec
@@ -25,24 +25,28 @@ QUERY: RGB = (64, 84, 196)
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """picture: an array is uint8 (H, W, 3). name, detail: the lines below it."""
+    """A picture with two lines of text."""
 
     picture: Image.Image | np.ndarray | None
+    """Arrays are uint8 (H, W, 3)."""
     name: str
+    """First line below the picture."""
     detail: str
+    """Second line."""
     right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MistakeRow:
-    """right: None if no right item has a picture."""
+    """A query, its wrong answers and the right one."""
 
     query: Tile
     right: Tile | None
+    """None if no right item has a picture."""
     answers: tuple[Tile, ...]
 
 
-def of_mistake(mistake: Mistake, query: Item, wrong: Sequence[Item], right: Item) -> MistakeRow:
+def make_row(mistake: Mistake, query: Item, wrong: Sequence[Item], right: Item) -> MistakeRow:
     """Make a row of a mistake found by `retrieve`; reads its photos again."""
     return MistakeRow(
         Tile(_picture(query), query.label, _name(query)),
@@ -107,4 +111,4 @@ def _name(item: Item) -> str:
     return item.path.name if isinstance(item.path, Path) else str(item.path).rsplit("/", 1)[-1]
 
 
-__all__ = ["MistakeRow", "Tile", "draw", "of_mistake", "paint"]
+__all__ = ["MistakeRow", "Tile", "draw", "make_row", "paint"]

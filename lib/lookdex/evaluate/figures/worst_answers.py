@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CASES, SHOWN = 10, 5
 
 
-def worst(results: Sequence[Outcome], limit: int = CASES) -> list[Outcome]:
+def find_worst(results: Sequence[Outcome], limit: int = CASES) -> list[Outcome]:
     """Return detected objects whose first product is wrong, largest similarity margin first.
 
     A right product that is not within k counts as similarity -1.
@@ -39,7 +39,7 @@ def worst(results: Sequence[Outcome], limit: int = CASES) -> list[Outcome]:
 
 def draw_worst(results: Sequence[Outcome], catalog: Catalog) -> Image.Image | None:
     """Draw the worst cases, queried again for their pictures; None if there are none."""
-    rows = [_row(outcome, catalog) for outcome in worst(results)]
+    rows = [_row(outcome, catalog) for outcome in find_worst(results)]
     return (
         mistakes.draw(rows, "Worst cases: a wrong product first for an object that was found")
         if rows

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from lookdex.evaluate.detection import PhotoScore
 from lookdex.evaluate.figures import canvas
 from lookdex.evaluate.figures.canvas import RGB, lettering, paint
-from lookdex.evaluate.records import Truth
+from lookdex.evaluate.labelled_photos import Truth
 from lookdex.evaluate.work import read
 from lookdex.imaging import boxes
 from lookdex.records import Box
@@ -42,7 +42,7 @@ def draw_worst(
 
     Returns None if there are no errors.
     """
-    mistakes = [_missed(t, s) + s.right.count(False) for t, s in zip(truths, scores, strict=True)]
+    mistakes = [_count_missed(t, s) + s.right.count(False) for t, s in zip(truths, scores, strict=True)]
     worst = [n for n in np.argsort(-np.array(mistakes, int), kind="stable").tolist() if mistakes[n]][:limit]
     if not worst:
         return None
@@ -68,7 +68,7 @@ def draw_worst(
         photo = read(paths[n])
         _picture(image, at, photo, true_marks(truths[n], scores[n]))
         _picture(image, (at[0] + TILE[0] + SEAM, at[1]), photo, found_marks(scores[n]))
-        caption = f"{_missed(truths[n], scores[n])} missed, {scores[n].right.count(False)} wrong"
+        caption = f"{_count_missed(truths[n], scores[n])} missed, {scores[n].right.count(False)} wrong"
         lettering.write(
             pen, (at[0] + PAIR, at[1] + TILE[1] + 28), caption, canvas.SMALL, canvas.MUTED, anchor="rs"
         )
@@ -97,7 +97,7 @@ def found_marks(score: PhotoScore) -> list[Mark]:
     ]
 
 
-def _missed(truth: Truth, score: PhotoScore) -> int:
+def _count_missed(truth: Truth, score: PhotoScore) -> int:
     crowd = truth.crowd or (False,) * len(truth.labels)
     return sum(not found and not is_crowd for found, is_crowd in zip(score.found, crowd, strict=True))
 
@@ -115,7 +115,7 @@ def _picture(
     tile = Image.new("RGB", TILE, canvas.TRACK)
     corner = (TILE[0] - size[0]) // 2, (TILE[1] - size[1]) // 2
     tile.paste(photo.resize(size, Image.Resampling.LANCZOS), corner)
-    placed = [(mark, _scaled(mark.corners, scale, corner)) for mark in marks]
+    placed = [(mark, _scale(mark.corners, scale, corner)) for mark in marks]
     placed.sort(key=lambda one: -boxes.area(one[1]))
     for mark, box in placed:
         extent = box.x1 - box.x0, box.y1 - box.y0
@@ -127,7 +127,7 @@ def _picture(
     image.paste(tile, at, paint.rounded(*TILE, 14))
 
 
-def _scaled(corners: Sequence[float], scale: float, corner: tuple[int, int]) -> Box:
+def _scale(corners: Sequence[float], scale: float, corner: tuple[int, int]) -> Box:
     x0, y0, x1, y1 = (round(corner[i % 2] + value * scale) for i, value in enumerate(corners))
     return Box(x0, y0, max(x1, x0 + 8), max(y1, y0 + 8))
 

@@ -11,31 +11,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookdex.imaging.colour.garment import object_pixels
+from lookdex.imaging.colour.garment import sample_object
 from lookdex.imaging.colour.names import NAMES, vote
-from lookdex.imaging.colour.palette import hex_of, make_palette, similarities, similarity
+from lookdex.imaging.colour.palette import make_palette, similarities, similarity, to_hex
 from lookdex.records import Box, Swatch
 
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """name: one of NAMES; share: its share of the object's pixels, 0 … 1. palette: one to five colours, largest share
-    first.
-    """
+    """The colour of an object."""
 
     name: str
+    """One of NAMES."""
     share: float
+    """Share of the object's pixels that have it, 0 … 1."""
     palette: tuple[Swatch, ...]
+    """One to five colours, largest share first."""
 
 
 def describe(photo: np.ndarray, box: Box, label: str | None = None) -> Colour:
-    """Describe the colour of the object in `box`, of the category `label` (None or another label: any category).
+    """Describe the colour of the object in a box.
 
-    photo: uint8 (H, W, 3) RGB; the surroundings of the box are evidence for the background. box: within the photo.
+    Args:
+        photo: uint8 (H, W, 3) RGB; the surroundings of the box are evidence for the background.
+        box: within the photo.
+        label: the object's category; None or another label: any category.
     """
-    pixels = object_pixels(photo, box, label)
+    pixels = sample_object(photo, box, label)
     name, share = vote(pixels.lab, pixels.weight)
     return Colour(name, share, make_palette(pixels.lab, pixels.weight))
 
 
-__all__ = ["NAMES", "Colour", "describe", "hex_of", "similarities", "similarity"]
+__all__ = ["NAMES", "Colour", "describe", "similarities", "similarity", "to_hex"]

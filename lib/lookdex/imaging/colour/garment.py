@@ -19,8 +19,7 @@ from lookdex.imaging.colour.space import EVEN, group, to_lab, to_rgb
 from lookdex.records import Box
 
 # Share (in tenths) of each cell of a 5 × 5 grid that the object covers. Top row first; columns from the edge to the
-# middle,
-# the right half is mirrored. Means over the masks of 593 street photos (Clothing Co-Parsing).
+# middle, the right half is mirrored. Means over the masks of 593 street photos (Clothing Co-Parsing).
 _TENTHS = {
     "top": "355 578 588 478 456", "outerwear": "353 685 775 665 443", "dress": "366 488 499 599 588",
     "skirt": "366 588 688 799 578", "pants": "477 697 595 585 464", "shorts": "456 689 799 799 576",
@@ -37,23 +36,28 @@ _GROUPS = 12
 _ROUNDS = 5
 _NEAR = 6.0  # distance (weighted Lab) over which clusters share evidence
 _FLOOR = 0.003  # minimum probability of any colour
-_MOST = 20.0  # maximum odds from colour alone
+_MAX_ODDS = 20.0  # maximum odds from colour alone
 _SKIN = 0.5  # weight of skin …
 _MOSTLY = 0.6  # … unless this share of the object has its colour: then it is a beige garment
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """Pixels sampled from a box. lab: float32 (n, 3). weight: float32 (n,) 0 … 1, confidence that each is the
-    object's.
-    """
+    """Pixels sampled from a box."""
 
     lab: np.ndarray
+    """float32 (n, 3)."""
     weight: np.ndarray
+    """Confidence that each is the object's, float32 (n,), 0 … 1."""
 
 
-def object_pixels(photo: np.ndarray, box: Box, label: str | None) -> Pixels:
-    """Sample and weight about 1,000 pixels of the box. photo: uint8 (H, W, 3) RGB. box: within the photo."""
+def sample_object(photo: np.ndarray, box: Box, label: str | None) -> Pixels:
+    """Sample and weight about 1,000 pixels of the box.
+
+    Args:
+        photo: uint8 (H, W, 3) RGB.
+        box: within the photo.
+    """
     rows, columns = _lines(photo, box)
     inner_rows, inner_columns = (rows >= box.y0) & (rows < box.y1), (columns >= box.x0) & (columns < box.x1)
     inside = (inner_rows[:, None] & inner_columns).ravel()
@@ -96,7 +100,13 @@ def _cells(tenths: str) -> np.ndarray:
 
 
 def _posterior(prior: np.ndarray, inside: np.ndarray, centres: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Probability that each pixel is the object's, (n,). prior, inside: (n,). centres: (k, 3). member: (n,)."""
+    """Probability that each pixel is the object's, (n,).
+
+    Args:
+        prior, inside: (n,).
+        centres: (k, 3).
+        member: (n,).
+    """
     gaps = (((centres[:, None] - centres) * EVEN) ** 2).sum(axis=2)
     near = np.exp(-gaps / (2 * _NEAR**2))
     doubt = np.where(inside, _INSIDE, 1.0)
@@ -107,7 +117,7 @@ def _posterior(prior: np.ndarray, inside: np.ndarray, centres: np.ndarray, membe
 
     own = prior
     for _ in range(_ROUNDS):
-        odds = np.clip(distribution(own) / distribution((1 - own) * doubt), 1 / _MOST, _MOST)[member]
+        odds = np.clip(distribution(own) / distribution((1 - own) * doubt), 1 / _MAX_ODDS, _MAX_ODDS)[member]
         own = prior * odds / (prior * odds + 1 - prior)
     return own
 

@@ -46,7 +46,9 @@ _CENTRES = _normalise_light(
 def vote(lab: np.ndarray, weight: np.ndarray) -> tuple[str, float]:
     """The colour name with the most weight, and its share (0 … 1).
 
-    lab: float32 (n, 3). weight: (n,), not negative, with a positive sum.
+    Args:
+        lab: float32 (n, 3).
+        weight: (n,), not negative, with a positive sum.
     """
     # |p − c|² without |p|², which is the same for all c.
     distance = (_CENTRES**2).sum(axis=1) - 2 * _normalise_light(lab) @ _CENTRES.T

@@ -18,10 +18,15 @@ _KERNEL_WIDTH = 20.0  # weighted Lab distance at which the similarity of two col
 
 
 def make_palette(lab: np.ndarray, weight: np.ndarray) -> tuple[Swatch, ...]:
-    """Build one to five colours with shares that sum to 1, largest first. lab: float32 (n, 3); weight: (n,)."""
+    """Build one to five colours with shares that sum to 1, largest first.
+
+    Args:
+        lab: float32 (n, 3).
+        weight: (n,).
+    """
     centres, member = group(lab, weight, _GROUPS)
     shares = np.bincount(member, weight, len(centres))
-    centres, shares = _merged(centres[shares > 0], shares[shares > 0])
+    centres, shares = _merge(centres[shares > 0], shares[shares > 0])
     kept = np.argsort(-shares, kind="stable")
     kept = kept[shares[kept] >= min(_MIN_SHARE * shares.sum(), shares.max())]
     shares = shares / shares[kept].sum()
@@ -34,7 +39,7 @@ def _swatch(lab: np.ndarray, share: float) -> Swatch:
     return Swatch(lightness, a, b, round(share, 4))
 
 
-def _merged(centres: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _merge(centres: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Merge the two closest colours until at most MAX_COLOURS are left and all differ."""
     while len(centres) > 1:
         gaps = np.linalg.norm((centres[:, None] - centres) * EVEN, axis=2)
@@ -61,7 +66,7 @@ def similarities(one: Sequence[Swatch], others: Sequence[Sequence[Swatch]]) -> n
     This is the similarity behind the Signature Quadratic Form Distance (Beecks, Uysal, Seidl, CIVR 2010). Palettes must
     not be empty.
     """
-    places, shares = _arrays([one, *others])
+    places, shares = _to_arrays([one, *others])
     first = places[:1], shares[:1]
     own = _product(places, shares, places, shares)
     found: np.ndarray = _product(*first, places[1:], shares[1:]) / np.sqrt(own[0] * own[1:])
@@ -70,23 +75,28 @@ def similarities(one: Sequence[Swatch], others: Sequence[Sequence[Swatch]]) -> n
 
 
 @lru_cache(maxsize=1 << 16)
-def hex_of(swatch: Swatch) -> str:
+def to_hex(swatch: Swatch) -> str:
     """The colour as '#rrggbb', clipped to sRGB."""
     red, green, blue = to_rgb(np.array([[swatch.l, swatch.a, swatch.b]], np.float32))[0]
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _arrays(palettes: Sequence[Sequence[Swatch]]) -> tuple[np.ndarray, np.ndarray]:
+def _to_arrays(palettes: Sequence[Sequence[Swatch]]) -> tuple[np.ndarray, np.ndarray]:
     """Weighted Lab (n, m, 3) and shares (n, m), float64; shorter palettes are padded with shares of 0."""
-    most = max(map(len, palettes))
+    length = max(map(len, palettes))
     none = (0.0, 0.0, 0.0, 0.0)
-    values = [[(s.l, s.a, s.b, s.share) for s in p] + [none] * (most - len(p)) for p in palettes]
+    values = [[(s.l, s.a, s.b, s.share) for s in p] + [none] * (length - len(p)) for p in palettes]
     swatches = np.array(values, np.float64)
     return swatches[..., :3] * EVEN, swatches[..., 3]
 
 
 def _product(p: np.ndarray, weight: np.ndarray, q: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Σ pᵢqⱼk(i,j) of each pair of palettes, (n,). p, q: (n, m, 3); weight, other: their shares (n, m)."""
+    """Σ pᵢqⱼk(i,j) of each pair of palettes, (n,).
+
+    Args:
+        p, q: (n, m, 3).
+        weight, other: their shares (n, m).
+    """
     gaps = ((p[:, :, None] - q[:, None]) ** 2).sum(axis=3)
     summed: np.ndarray = (np.exp(-gaps / (2 * _KERNEL_WIDTH**2)) * weight[:, :, None] * other[:, None]).sum(
         axis=(1, 2)

@@ -23,15 +23,20 @@ def to_rgb(lab: np.ndarray) -> np.ndarray:
     return (rgb.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def group(lab: np.ndarray, weight: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` groups of like colours: (their centres (k, 3) in Lab, the group of each colour (n,) int).
+def group(lab: np.ndarray, weight: np.ndarray, max_groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Group similar colours by k-means, deterministically: it starts from the fullest cells of a histogram.
 
-    k-means from the fullest cells of a histogram, so that no chance is in it. weight: (n,), not negative.
+    Args:
+        lab: (n, 3).
+        weight: (n,), not negative.
+
+    Returns:
+        The groups' centres (k, 3) in Lab, and the group of each colour, int (n,).
     """
     points = lab * EVEN
     cells = np.floor(points / _BIN).astype(np.int64) + 32
     _, cell = np.unique((cells[:, 0] * 64 + cells[:, 1]) * 64 + cells[:, 2], return_inverse=True)
-    fullest = np.argsort(-np.bincount(cell, weight), kind="stable")[:most]
+    fullest = np.argsort(-np.bincount(cell, weight), kind="stable")[:max_groups]
     centres = _means(points, weight, cell, int(cell.max()) + 1)[fullest]
     for _ in range(_ROUNDS):
         nearest = _nearest(points, centres)

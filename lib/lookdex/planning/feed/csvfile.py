@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _SEP_LINE = re.compile(r'\s*"?sep=(.)"?[^\S\r\n]*(\r\n|\r|\n|\Z)', re.IGNORECASE)  # written by Excel
@@ -166,8 +166,8 @@ def _records(
                     fields = [*fields, *[""] * (width - len(fields))]
                 else:
                     raise ConfigError(
-                        f"{uri}: line {begins + skipped} has {count_of(len(fields), 'field')}, but the header names "
-                        f"{count_of(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values that "
+                        f"{uri}: line {begins + skipped} has {pluralize(len(fields), 'field')}, but the header names "
+                        f"{pluralize(width, 'column')}: {SEPARATORS[separator].join(fields)[:80]!r}. Put values that "
                         f"contain the separator ({separator}) in double quotes"
                     )
             yield fields

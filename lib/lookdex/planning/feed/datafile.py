@@ -24,7 +24,7 @@ from lookdex.planning.feed.csvfile import read_csv
 from lookdex.planning.feed.encodings import decode
 from lookdex.planning.feed.jsonlines import json_lines
 from lookdex.planning.feed.typed import TYPES, as_type, typed
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 from lookdex.storage import Store, open_store
 
 _CSV = (".csv", ".tsv", ".txt")
@@ -227,7 +227,7 @@ def _folder(store: Store, name: str, keys: list[str], uri: str) -> tuple[pa.Tabl
             partitions[column] = None
         tables.append(table)
     table = _joined(tables, parts, uri)
-    found = Found(f"folder of {count_of(len(parts), 'Parquet file')}", table.num_rows)
+    found = Found(f"folder of {pluralize(len(parts), 'Parquet file')}", table.num_rows)
     return table, found, list(partitions)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from lookdex.errors import ConfigError
 from lookdex.runtime.extras import extras
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -139,7 +139,7 @@ def _check_no_broken_utf8(data: bytes, uri: str, error: UnicodeDecodeError, reme
     others = len(text) - len(text.encode("ascii", "ignore"))
     if others - broken > broken:
         raise ConfigError(
-            f"{uri} is UTF-8 except in {count_of(broken, 'place')}, first in line {_line_of(data, error.start)}. Save "
+            f"{uri} is UTF-8 except in {pluralize(broken, 'place')}, first in line {_line_of(data, error.start)}. Save "
             f"it again as UTF-8, {remedy}"
         )
 

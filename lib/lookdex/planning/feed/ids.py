@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookdex.errors import ConfigError
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 
 EXAMPLES = 3
 
@@ -37,8 +37,8 @@ def clean_column(table: pa.Table, column: str, uri: str) -> pa.Table:
     if count := pc.sum(empty).as_py():
         first = pc.index(empty, True).as_py() + 1
         raise ConfigError(
-            f"{uri}: {count_of(count, 'row')} without a {column}, first row {first:,} of {len(values):,} (not counting "
-            "the header); fill it in, or remove these rows"
+            f"{uri}: {pluralize(count, 'row')} without a {column}, first row {first:,} of {len(values):,} (not "
+            "counting the header); fill it in, or remove these rows"
         )
     odd = values.filter(pc.match_substring_regex(values, r"\p{Cc}"))
     if len(odd):

@@ -97,7 +97,7 @@ class PaletteColour(Record):
 
     @classmethod
     def of(cls, swatch: Swatch) -> PaletteColour:
-        return cls(swatch.l, swatch.a, swatch.b, swatch.share, colour.hex_of(swatch))
+        return cls(swatch.l, swatch.a, swatch.b, swatch.share, colour.to_hex(swatch))
 
 
 def _palette(swatches: tuple[Swatch, ...]) -> tuple[PaletteColour, ...]:

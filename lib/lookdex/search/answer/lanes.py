@@ -73,13 +73,13 @@ class Match(Record):
     @property
     def label_ko(self) -> str | None:
         """`label` in Korean."""
-        return korean.category_shown(self.label)
+        return korean.category_name(self.label)
 
     @computed_field
     @property
     def colour_ko(self) -> str | None:
         """`colour` in Korean."""
-        return korean.colour_shown(self.colour)
+        return korean.colour_name(self.colour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Part(Record):
     @property
     def label_ko(self) -> str | None:
         """`label` in Korean."""
-        return korean.category_shown(self.label)
+        return korean.category_name(self.label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +146,13 @@ class FoundObject(Record):
     @property
     def label_ko(self) -> str | None:
         """`label` in Korean."""
-        return korean.category_shown(self.label)
+        return korean.category_name(self.label)
 
     @computed_field
     @property
     def colour_ko(self) -> str | None:
         """`colour` in Korean."""
-        return korean.colour_shown(self.colour)
+        return korean.colour_name(self.colour)
 
     @computed_field
     @property
@@ -163,7 +163,7 @@ class FoundObject(Record):
         for swatch in self.palette:
             name, _ = vote(np.array([[swatch.l, swatch.a, swatch.b]]), weight)
             if name == self.colour:
-                return colour.hex_of(swatch)
+                return colour.to_hex(swatch)
         return None
 
     @computed_field

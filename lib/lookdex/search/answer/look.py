@@ -29,7 +29,7 @@ class Piece(Record):
     @property
     def label_ko(self) -> str | None:
         """`label` in Korean."""
-        return korean.category_shown(self.label)
+        return korean.category_name(self.label)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 from lookdex.search.answer.facets import Facet, FacetKind, Facets
 from lookdex.search.answer.kinds import LaneKind, Other
 from lookdex.search.answer.lanes import FoundObject, Match
@@ -109,7 +109,7 @@ def notes(look: Look | None, facets: Facets | None) -> list[str]:
     """The look in a line, and each facet: “category: dress 12, top 5”, “price: 5 to 89.9”."""
     lines = [_look_line(look)] if look is not None and look.pieces else []
     if facets is not None:
-        lines.append(f"facets of {count_of(facets.products, 'product')}")
+        lines.append(f"facets of {pluralize(facets.products, 'product')}")
         lines += [f"  {facet.column}: {_counts(facet)}" for facet in facets.columns]
     return lines
 

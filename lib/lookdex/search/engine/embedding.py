@@ -45,7 +45,7 @@ class Embedding:
         if with_text:
             words = with_text[0].text or ""
             text = self._encoders.embedder().embed_texts(
-                [lexicon.in_english(words) if beside is None else query_words.read(beside).essence]
+                [lexicon.translate(words) if beside is None else query_words.parse(beside).essence]
             )[0]
         vectors = []
         for lane in lanes:

@@ -14,7 +14,7 @@ from lookdex.imaging import boxes
 from lookdex.imaging.codec import MIN_SIDE, BadImage, decode
 from lookdex.imaging.formats import AND_FORMATS, OR_FORMATS
 from lookdex.records import Box, Recipe
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 from lookdex.search.query.arguments import shown
 from lookdex.storage.files import open_file
 
@@ -47,7 +47,7 @@ def read_photo(photo: Photo, limits: PhotoLimits = LIMITS) -> np.ndarray:
         return _check_pixels(photo, limits)
     if isinstance(photo, str | os.PathLike):
         name, data = _read(photo, limits.max_bytes)
-        return _decode(data, limits, limits.max_bytes, shortened(name))
+        return _decode(data, limits, limits.max_bytes, shorten(name))
     if isinstance(photo, bytes | bytearray | memoryview):
         try:
             data = bytes(photo)
@@ -83,9 +83,9 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
         with open_file(name) as file:
             return name, _read_up_to(file, max_bytes + 1)
     except NotAFile as error:
-        raise BadQuery(f"cannot read the photo {shortened(name)}: it is not a file") from error
+        raise BadQuery(f"cannot read the photo {shorten(name)}: it is not a file") from error
     except OSError as error:
-        raise BadQuery(f"cannot read the photo {shortened(name)}: {error.strerror}") from error
+        raise BadQuery(f"cannot read the photo {shorten(name)}: {error.strerror}") from error
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise BadQuery(f"cannot read the photo {shown(name)}: {error}") from error
 

@@ -16,7 +16,7 @@ from lookdex.catalog.sql import composed, listed, quoted
 from lookdex.errors import BadQuery, ProductNotFound
 from lookdex.imaging import boxes, codec, colour
 from lookdex.records import Box, Detection, Recipe, Role, Scope, Swatch, Thresholds
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 from lookdex.search.answer.kinds import LaneKind, Other, Widened
 from lookdex.search.answer.lanes import FoundObject, Match, Part
 from lookdex.search.engine.photo import read_box
@@ -240,7 +240,7 @@ def build_query(
     if thresholds is not None and lane.kind in _WITH_THRESHOLD and lane.text is None:
         threshold = thresholds.similarity(lane.label)
     weightless = text is not None and options.text_weight == 0
-    words = None if lane.text is None or weightless else query_words.read(lane.text)
+    words = None if lane.text is None or weightless else query_words.parse(lane.text)
     return TableQuery(
         vector=vector,
         scope=lane.scope,
@@ -364,4 +364,4 @@ def _find_product_rows(release: OpenRelease, product: str) -> tuple[list[int], S
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := release.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
             return sorted(ids), scope
-    raise ProductNotFound(f"release {release.record.release_id} has no product {shortened(product)!r}")
+    raise ProductNotFound(f"release {release.record.release_id} has no product {shorten(product)!r}")

@@ -14,7 +14,9 @@ def is_understood(rows: Rows, text: str) -> bool:
     The columns are searched only where no word names anything: that takes 20 to 30 ms for 200,000 titles. A Korean
     word is also searched in English.
     """
-    return query_words.is_telling(text) or rows.mentions(build_pattern(f"{text} {lexicon.in_english(text)}"))
+    return query_words.is_descriptive(text) or rows.mentions(
+        build_pattern(f"{text} {lexicon.translate(text)}")
+    )
 
 
 def build_pattern(text: str) -> str:
@@ -26,7 +28,7 @@ def build_pattern(text: str) -> str:
     ('(?:^|[^[:alnum:]])coat(?:s|es)?(?:$|[^[:alnum:]])', '코트가')
     """
     patterns = []
-    for word in query_words.telling(text):
+    for word in query_words.descriptive_words(text):
         if word.isascii():
             patterns.append(f"(?:^|[^[:alnum:]]){_either_number(word)}(?:$|[^[:alnum:]])")
         else:

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from lookdex.errors import BadQuery
 from lookdex.records import Box
 from lookdex.records.ranges import Share
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 from lookdex.search.query.arguments import check_fields, shown
 
 FORMAT = 2  # of the JSON, as the answer's
@@ -333,7 +333,7 @@ def read_options(value: str | bytes | Mapping[str, Any]) -> Options:
         return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        where = shortened(".".join(map(str, first["loc"]))) or "the JSON"
+        where = shorten(".".join(map(str, first["loc"]))) or "the JSON"
         unknown = first["type"] == "unexpected_keyword_argument"
         known = _known(Options if len(first["loc"]) == 1 else Pick) if unknown else ""
         raise BadQuery(f"options: {where}: {first['msg']}{known}") from error
@@ -344,7 +344,7 @@ def _check_unique(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise BadQuery(f"options: {shortened(name)!r} is given more than once")
+            raise BadQuery(f"options: {shorten(name)!r} is given more than once")
         seen.add(name)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from lookdex.records import Box
-from lookdex.runtime.wording import count_of
+from lookdex.runtime.wording import pluralize
 from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.lanes import FoundObject, Match
 from lookdex.search.answer.text import NO_OBJECT, OTHER_NAMES
@@ -248,7 +248,7 @@ def _picture(
 
 def _footer(sheet: Image.Image, answer: Answer) -> None:
     products = {(m.product_id or m.image_key) for lane in answer.lanes for m in lane.matches}
-    counts = f"{count_of(len(answer.objects), 'object')}, {count_of(len(products), 'product')}"
+    counts = f"{pluralize(len(answer.objects), 'object')}, {pluralize(len(products), 'product')}"
     left = NO_OBJECT if answer.no_object else f"{counts}, {sum(answer.seconds.values()):.2f} s"
     right = f"release {answer.release_id} of {answer.released_at:%Y-%m-%d %H:%M}"
     draw, base = ImageDraw.Draw(sheet), sheet.height - 32

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lookdex.imaging import codec, colour
-from lookdex.imaging.same_picture import Small, same
+from lookdex.imaging.same_picture import Small, is_same
 from lookdex.records import Swatch
 from lookdex.search.retrieval.ranking import Candidate
 
@@ -74,7 +74,7 @@ class Comparer:
             return False
         self._compared += 1
         a, b = self._decode(better.id), self._decode(one.id)
-        return a is not None and b is not None and same(a, b)
+        return a is not None and b is not None and is_same(a, b)
 
     @property
     def _spent(self) -> bool:
@@ -84,7 +84,7 @@ class Comparer:
         """None for a crop that cannot be decoded."""
         if row not in self._small:
             pixels = codec.decode_crop(self._crops[row])
-            self._small[row] = None if pixels is None else Small.of(pixels)
+            self._small[row] = None if pixels is None else Small.from_pixels(pixels)
         return self._small[row]
 
 

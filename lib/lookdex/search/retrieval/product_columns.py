@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lookdex.errors import BadQuery
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 
 OWN = ("label", "colour")  # lookdex's own columns, counted besides the product columns
 
@@ -70,7 +70,7 @@ def parse_sort(sort: str | None, columns: Sequence[str]) -> Order | None:
     name = find_column(sort.removeprefix("-"), columns)
     if name is None:
         raise BadQuery(
-            f"the answer cannot be sorted by {shortened(sort.removeprefix('-'), 80)!r}; it can be sorted by: "
+            f"the answer cannot be sorted by {shorten(sort.removeprefix('-'), 80)!r}; it can be sorted by: "
             f"{', '.join(('score', *columns))} (prefix a minus for highest first)"
         )
     return Order(name, sort.startswith("-"))
@@ -82,7 +82,7 @@ def check_countable(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str,
     for name, known in zip(wanted, found, strict=True):
         if known is None:
             raise BadQuery(
-                f"the column {shortened(name, 80)!r} cannot be counted; countable columns: {', '.join(columns)}"
+                f"the column {shorten(name, 80)!r} cannot be counted; countable columns: {', '.join(columns)}"
             )
     return tuple(dict.fromkeys(name for name in found if name is not None))
 

@@ -83,7 +83,7 @@ class ReadTable:
         self.verified.check()
         if self._stuck >= MAX_STUCK:
             self._raise_too_slow(f"{self._stuck} reads have not finished")
-        left = deadline.left()
+        left = deadline.seconds_left()
         own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
         limit = own if left is None else min(own, left)
         with reading(self._name):

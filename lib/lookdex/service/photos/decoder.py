@@ -240,7 +240,7 @@ def _decode(upload: BinaryIO, limits: UploadLimits) -> np.ndarray | DecodeFailur
     try:
         data = upload.read()
         header = codec.check(data, limits.max_bytes, limits.max_pixels)
-        frames = container.frames(data, header)
+        frames = container.count_frames(data, header)
         if frames > limits.max_frames:
             return DecodeFailure(TOO_MANY_FRAMES, f"an animation of {frames:,} frames is too long")
         return codec.decode_checked(data, header)

@@ -10,29 +10,34 @@ from functools import partial
 from itertools import chain
 from multiprocessing.sharedctypes import Synchronized
 
-from lookdex.training.ahead import prefetched
+from lookdex.training.ahead import prefetch
 from lookdex.training.embedder.fit import Batch, Source
 
 REFRESH_EVERY = 60  # seconds
 
 
 @contextmanager
-def drawing(make: Callable[[int], Source], workers: int) -> Iterator[Source]:
+def open_source(make: Callable[[int], Source], workers: int) -> Iterator[Source]:
     """A source of batches; with workers, they prefetch from a source each.
 
-    make: worker number (a random seed) → source; pickled if there are workers.
+    Args:
+        make: worker number (a random seed) → source; pickled if there are workers.
     """
     if not workers:
         yield make(0)
         return
     progress = multiprocessing.get_context("forkserver").Value("d", 0.0)
-    with prefetched(partial(_batches, make, progress), workers) as batches:
+    with prefetch(partial(_batches, make, progress), workers) as batches:
         first = next(batches)  # wait until the workers have started, which does not count as training time
         yield _Drawn(chain([first], batches), progress)
 
 
 class _Drawn:
-    """Batches from the workers. progress: shared with them."""
+    """Batches from the workers.
+
+    Args:
+        progress: shared with them.
+    """
 
     def __init__(self, batches: Iterator[Batch], progress: Synchronized[float]) -> None:
         self._batches, self._progress = batches, progress

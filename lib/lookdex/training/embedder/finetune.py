@@ -20,12 +20,12 @@ from lookdex.evaluate.retrieval import LabelledVectors, Retrieval, retrieve
 from lookdex.models.device import open_device
 from lookdex.models.embed import Embedder, OpenClipModel, load_embedder, open_model
 from lookdex.models.preprocess import Preprocess
-from lookdex.training.ahead import workers_for
-from lookdex.training.convolutions import without_cudnn
-from lookdex.training.embedder.drawing import drawing
+from lookdex.training.ahead import count_workers
+from lookdex.training.convolutions import disable_cudnn
+from lookdex.training.embedder.drawing import open_source
 from lookdex.training.embedder.fit import Options, Trainee, fit
 from lookdex.training.embedder.losses import Heads
-from lookdex.training.embedder.shop import Picture, Shop, in_one_file, on_another_ground, strong_view
+from lookdex.training.embedder.shop import Picture, Shop, move_to_file, replace_background, strong_view
 from lookdex.training.embedder.tower import EfficientNetTower, Pictures, Tower
 from lookdex.training.loop import Run, freeze_early, write
 
@@ -37,24 +37,28 @@ SWAPPED = 0.25  # share of pictures with a replaced background
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """model: a name that the setting `embedder` accepts. out: the new model's folder. run: checkpoints and logs.
-
-    held: share of the products held out for evaluation. unlock: number of layer groups of the image tower that are
-    trained, from its end; None: all (all but the first stages of an EfficientNet). pairs: per batch. licence, data:
-    for the model card. workers: prefetch processes; None: see `ahead.workers_for`. The same number draws the same
-    batches.
-    """
+    """Settings of a fine-tuning."""
 
     model: str
+    """A name that the setting `embedder` accepts."""
     out: Path
+    """The new model's folder."""
     run: Path
+    """Checkpoints and logs."""
     held: float = 0.1
+    """Share of the products held out for evaluation."""
     unlock: int | None = None
+    """Number of layer groups of the image tower that are trained, from its end; None: all (all but the first stages of
+    an EfficientNet).
+    """
     pairs: int = 16
+    """Pairs per batch."""
     licence: str = ""
+    """For the model card; so is `data`."""
     data: str = ""
     options: Options = field(default_factory=lambda: Options(rate=3e-4))
     workers: int | None = None
+    """Prefetch processes; None: see `ahead.count_workers`. The same number draws the same batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +79,15 @@ def finetune(settings: Settings, pictures: Sequence[Picture]) -> Evaluation | No
     torch.manual_seed(settings.options.seed)
     opened = open_model(settings.model)
     learn, judge = split(pictures, settings.held)
-    workers = workers_for(device) if settings.workers is None else settings.workers
+    workers = count_workers(device) if settings.workers is None else settings.workers
     if workers:
-        learn = in_one_file(learn, settings.run / "pictures.bin")
-    make = partial(shop_of, learn, opened.preprocess, settings)
+        learn = move_to_file(learn, settings.run / "pictures.bin")
+    make = partial(open_shop, learn, opened.preprocess, settings)
     shop = make(0)
     print(f"{len(shop)} products, {len(learn)} pictures; {len(judge)} pictures held out", flush=True)
     before = retrieval(load_embedder(settings.model, device=settings.options.device), judge)
     run = Run(settings.run, settings.options.minutes)
-    with without_cudnn(device), drawing(make, workers) as batches:
+    with disable_cudnn(device), open_source(make, workers) as batches:
         trainee = _trainee(opened, shop, settings, device)
         values = fit(trainee, batches, run, settings.options, lambda values: save(opened, settings, values))
     save(opened, settings, values)
@@ -104,7 +108,7 @@ def split(pictures: Sequence[Picture], held: float) -> tuple[list[Picture], list
     return sides
 
 
-def shop_of(pictures: Sequence[Picture], preprocess: Preprocess, settings: Settings, worker: int) -> Shop:
+def open_shop(pictures: Sequence[Picture], preprocess: Preprocess, settings: Settings, worker: int) -> Shop:
     """A source of batches of the pictures, seeded by the worker."""
     rng = np.random.default_rng((settings.options.seed, worker))
     return Shop(pictures, partial(random_view, preprocess), rng, settings.pairs)
@@ -113,7 +117,7 @@ def shop_of(pictures: Sequence[Picture], preprocess: Preprocess, settings: Setti
 def random_view(preprocess: Preprocess, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random view of a picture (uint8 (H, W, 3)), preprocessed for the model."""
     if rng.random() < SWAPPED:
-        picture = on_another_ground(picture, rng)
+        picture = replace_background(picture, rng)
     return preprocess(strong_view(picture, rng))
 
 
@@ -143,7 +147,7 @@ def _trainee(opened: OpenClipModel, shop: Shop, settings: Settings, device: torc
             model.lock_image_tower(unlocked_groups=settings.unlock)
         tower = Tower(model, look.mean, look.std, device)
     with torch.inference_mode():
-        dim = tower(Pictures.of([np.zeros((*look.canvases[0], 3), np.uint8)])).shape[1]
+        dim = tower(Pictures.stack([np.zeros((*look.canvases[0], 3), np.uint8)])).shape[1]
     heads = Heads(max(1, len(shop.labels)), max(1, len(shop.categories)), dim).to(device)
     knows_text = hasattr(model, "encode_text") and opened.extra.get("text") is not False
     tokenizer = open_clip.get_tokenizer(opened.schema) if knows_text else None

@@ -15,7 +15,7 @@ from lookdex.models.device import open_device
 from lookdex.training.embedder.losses import TEMPERATURE, Heads, Memory, caption_loss, pair_loss
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
-from lookdex.training.network import half, mixed
+from lookdex.training.network import mixed_precision, to_half
 
 if TYPE_CHECKING:
     from open_clip import CLIP
@@ -25,18 +25,18 @@ STILL = 60  # steps before the memory is used; earlier vectors change too fast
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """2n pictures: i and i + n show the same thing.
-
-    thing: int64 (2n,), equal for equal things. label, category: int64 (2n,), class number or -1. weight: float32
-    (2n,), of the pair in the pair loss. captions: 2n, "" for none.
-    """
+    """2n pictures: i and i + n show the same thing."""
 
     pictures: Pictures
     thing: np.ndarray
+    """int64 (2n,), equal for equal things."""
     label: np.ndarray
+    """int64 (2n,), class number or -1; so is `category`."""
     category: np.ndarray
     weight: np.ndarray
+    """float32 (2n,), of the pair in the pair loss."""
     captions: list[str]
+    """2n, "" for none."""
 
 
 class Source(Protocol):
@@ -49,16 +49,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """minutes: training time. rate: peak learning rate. export_every: seconds between intermediate exports.
-
-    device: cpu, cuda or cuda:N; mixed precision on a GPU. resume: continue from the run's checkpoint.
-    """
+    """Options of a training."""
 
     minutes: float = 45
+    """Training time."""
     rate: float = 1.2e-3
+    """Peak learning rate."""
     export_every: float = 1200
+    """Seconds between intermediate exports."""
     device: str = "cpu"
+    """cpu, cuda or cuda:N; mixed precision on a GPU."""
     resume: bool = False
+    """Continue from the run's checkpoint."""
     seed: int = 0
     average: float = 0.98  # decay of the weights' moving average, which is exported
     memory: int = 4096  # vectors of earlier batches used as negatives
@@ -67,17 +69,17 @@ class Options:
 
 @dataclass(slots=True)
 class Trainee:
-    """The model in training. groups: (parameters, relative learning rate). tokenizer: None without a text tower.
-
-    words: bool (vocabulary,) or None; marks tokens that occurred in captions.
-    """
+    """The model in training."""
 
     model: CLIP
     tower: Tower
     heads: Heads
     tokenizer: Callable[[list[str]], Tensor] | None
+    """None without a text tower."""
     groups: Sequence[tuple[list[nn.Parameter], float]]
+    """(parameters, relative learning rate)."""
     words: Tensor | None = None
+    """bool (vocabulary,) or None; marks tokens that occurred in captions."""
 
     def states(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "heads": self.heads.state_dict(), "words": self.words}
@@ -98,7 +100,7 @@ def fit(
         DeviceUnavailable: the GPU is not available.
     """
     device = open_device(options.device)
-    kind = half(device)
+    kind = to_half(device)
     learning = [p for parameters, _ in trainee.groups for p in parameters]
     optimizer = torch.optim.AdamW(
         [{"params": parameters, "share": share} for parameters, share in trainee.groups],
@@ -123,7 +125,7 @@ def fit(
         batch = source.batch(run.progress)
         thing, weight = (torch.from_numpy(v).to(device) for v in (batch.thing, batch.weight))
         label, category = (torch.from_numpy(v).to(device) for v in (batch.label, batch.category))
-        with mixed(device, kind):
+        with mixed_precision(device, kind):
             z = trainee.tower(batch.pictures)
             losses = {
                 "pairs": pair_loss(z, thing, label, weight, memory, options.temperature),

@@ -32,7 +32,9 @@ class Heads(nn.Module):
     ) -> Tensor:
         """Cross-entropy over labels and categories, where present (not -1).
 
-        z: float32 (n, dim), unit. label, category: int64 (n,).
+        Args:
+            z: float32 (n, dim), unit.
+            label, category: int64 (n,).
         """
         scale = self.scale.exp().clamp(max=40)
         loss = z.sum() * 0
@@ -69,8 +71,11 @@ def pair_loss(
 
     Things with the same label are not negatives, because they should be neighbours.
 
-    z: float32 (2n, dim), unit; i and i + n show one thing. thing: int64 (2n,), equal for equal things. label: int64
-    (2n,), -1 for none. weight: (2n,).
+    Args:
+        z: float32 (2n, dim), unit; i and i + n show one thing.
+        thing: int64 (2n,), equal for equal things.
+        label: int64 (2n,), -1 for none.
+        weight: (2n,).
     """
     n = len(z) // 2
     everything, things = torch.cat([z, memory.vectors]), torch.cat([thing, memory.things])

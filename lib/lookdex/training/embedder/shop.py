@@ -37,15 +37,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a product. file: an image file, its bytes, or its place in a larger file.
-
-    texts: captions; label, category: "" for none.
-    """
+    """A picture of a product."""
 
     product_id: str
     file: Path | Part | bytes
+    """An image file, its bytes, or its place in a larger file."""
     texts: tuple[str, ...] = ()
+    """Captions."""
     label: str = ""
+    """Empty for none; so is `category`."""
     category: str = ""
 
     def load(self) -> np.ndarray:
@@ -68,7 +68,7 @@ class Picture:
                 return self.file
 
 
-def in_one_file(pictures: Sequence[Picture], path: Path) -> list[Picture]:
+def move_to_file(pictures: Sequence[Picture], path: Path) -> list[Picture]:
     """Move pictures held in memory into one file, so that processes share it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     moved = []
@@ -81,10 +81,12 @@ def in_one_file(pictures: Sequence[Picture], path: Path) -> list[Picture]:
     return moved
 
 
-def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Picture]:
+def read_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Picture]:
     """The main objects and whole photos of a catalogue's live release, from its stored crops.
 
-    texts: patterns over product columns, such as '{title}'. label: a product column, or None.
+    Args:
+        texts: patterns over product columns, such as '{title}'.
+        label: a product column, or None.
 
     Raises:
         ReleaseNotFound: nothing is live. ConfigError: the release lacks a column.
@@ -110,9 +112,12 @@ def of_release(catalog: str, texts: Sequence[str], label: str | None) -> list[Pi
     return found
 
 
-def of_table(rows: Sequence[Mapping[str, str]], photos: Callable[[str], Path], texts: Sequence[str],
+def read_pictures(rows: Sequence[Mapping[str, str]], photos: Callable[[str], Path], texts: Sequence[str],
              label: str | None, product: str) -> list[Picture]:  # fmt: skip
-    """Photos of a table with the columns `image` and `product`. photos: image name → file.
+    """Photos of a table with the columns `image` and `product`.
+
+    Args:
+        photos: image name → file.
 
     Raises:
         ConfigError: the table lacks a column.
@@ -144,7 +149,9 @@ def check_columns(texts: Sequence[str], label: str | None, names: set[str], wher
 class Shop:
     """Draws batches of pairs from pictures.
 
-    draw: (picture, generator) → random view for the model, uint8. categories: per batch.
+    Args:
+        draw: (picture, generator) → random view for the model, uint8.
+        categories: per batch.
     """
 
     def __init__(
@@ -184,7 +191,7 @@ class Shop:
             second.append(pool[chosen[1]])
         both = [*first, *second]
         return Batch(
-            pictures=Pictures.of([self._draw(picture.load(), self._rng) for picture in both]),
+            pictures=Pictures.stack([self._draw(picture.load(), self._rng) for picture in both]),
             thing=np.array([self._number[p.product_id] for p in both]),
             label=np.array([self.labels.index(p.label) if p.label else -1 for p in both]),
             category=np.array([self.categories.index(p.category) if p.category else -1 for p in both]),
@@ -217,10 +224,12 @@ def strong_view(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return recolour(picture, rng, 0.8)
 
 
-def on_another_ground(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def replace_background(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Replace the background by a plain one, if the object can be segmented; else return the picture."""
-    mask = views.thing_mask(picture)
-    return picture if mask is None else views.swap_ground(picture, mask, views.plain_ground(picture, rng))
+    mask = views.segment(picture)
+    return (
+        picture if mask is None else views.swap_background(picture, mask, views.draw_background(picture, rng))
+    )
 
 
 def _picture(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.fuse import fuse
-from lookdex.training.convolutions import for_any_shape
+from lookdex.training.convolutions import support_any_shape
 
 if TYPE_CHECKING:
     from open_clip import CLIP
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Pictures of a few shapes. stacks: uint8 (m, height, width, 3), one per shape. order: int64 (n,), position of
-    each.
-    """
+    """Pictures of a few shapes."""
 
     stacks: list[Tensor]
+    """uint8 (m, height, width, 3), one per shape."""
     order: Tensor
+    """Position of each picture, int64 (n,)."""
 
     @classmethod
-    def of(cls, pictures: Sequence[np.ndarray]) -> Pictures:
+    def stack(cls, pictures: Sequence[np.ndarray]) -> Pictures:
         """uint8 (height, width, 3) pictures."""
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(pictures):
@@ -46,7 +46,8 @@ class Pictures:
 class Tower:
     """Any open_clip model's image tower. On a GPU its convolutions take any shape: train it `without_cudnn`.
 
-    mean, std: of its input, three numbers each in 0 … 1.
+    Args:
+        mean, std: of its input, three numbers each in 0 … 1.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Tower:
     ) -> None:
         self._model, self._device = model, device
         if device.type == "cuda":
-            for_any_shape(model)
+            support_any_shape(model)
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1)
 

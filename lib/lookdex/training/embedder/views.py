@@ -10,13 +10,16 @@ import numpy as np
 from lookdex.training.paste import ground
 
 MASKED_SIDE = 128  # longer side at which the object is segmented, pixels
-LEAST, MOST = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
+MIN_SHARE, MAX_SHARE = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
 
 
-def thing_mask(image: np.ndarray) -> np.ndarray | None:
+def segment(image: np.ndarray) -> np.ndarray | None:
     """Segment the object of a photo: bool (H, W), or None if that fails.
 
-    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides. image: uint8 (H, W, 3).
+    GrabCut (Rother et al., 2004) from a frame of 4 % of the sides.
+
+    Args:
+        image: uint8 (H, W, 3).
     """
     height, width = image.shape[:2]
     scale = min(1.0, MASKED_SIDE / max(height, width))
@@ -39,14 +42,14 @@ def thing_mask(image: np.ndarray) -> np.ndarray | None:
     kept = cv2.morphologyEx(
         ((mask == 1) | (mask == 3)).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)
     )
-    if not LEAST <= kept.mean() <= MOST:
+    if not MIN_SHARE <= kept.mean() <= MAX_SHARE:
         return None
     smooth = cv2.resize(kept.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     found: np.ndarray = smooth > 0.5
     return found
 
 
-def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.ndarray:
+def swap_background(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.ndarray:
     """Move the object in `mask` (bool (H, W)) to another background (uint8, any size), with blended edges."""
     height, width = image.shape[:2]
     under = cv2.resize(under, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -54,7 +57,7 @@ def swap_ground(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> np.nd
     return (image * alpha + under * (1 - alpha)).astype(np.uint8)
 
 
-def plain_ground(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_background(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A plain or shaded background of the image's size."""
     return ground(image.shape[0], image.shape[1], rng)
 
@@ -70,10 +73,12 @@ def change_viewpoint(image: np.ndarray, rng: np.random.Generator, strength: floa
     )
 
 
-def random_part(image: np.ndarray, rng: np.random.Generator, least: float, most: float = 1.0) -> np.ndarray:
-    """Crop a part of `least` … `most` of the photo's area, with nearly its aspect ratio (within a fifth)."""
+def random_part(
+    image: np.ndarray, rng: np.random.Generator, min_share: float, max_share: float = 1.0
+) -> np.ndarray:
+    """Crop a part of `min_share` … `max_share` of the photo's area, with nearly its aspect ratio (within a fifth)."""
     height, width = image.shape[:2]
-    share = rng.uniform(least, most)
+    share = rng.uniform(min_share, max_share)
     ratio = float(np.exp(rng.uniform(-0.2, 0.2)))
     h = min(height, max(1, round(height * np.sqrt(share * ratio))))
     w = min(width, max(1, round(width * np.sqrt(share / ratio))))
@@ -91,6 +96,6 @@ def erase_part(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def poor_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+def degrade_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lookdex.catalog.sql import quoted
 from lookdex.errors import BadQuery
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 from lookdex.search.retrieval.filters import moments, numbers
 from lookdex.search.retrieval.filters.kinds import ValueKind, is_exact, kind_of
 from lookdex.search.retrieval.filters.syntax import Constant, Literal, Number, Text, TypedText
@@ -54,7 +54,7 @@ def number(literal: Number, kind: pa.DataType | None = None) -> str:
 
 def _moment(literal: Literal, written: str, wanted: ValueKind, name: str) -> str:
     found = moments.read(written)
-    shown = shortened(written, 40)
+    shown = shorten(written, 40)
     if found is None or (
         isinstance(literal, TypedText) and literal.kind == "date" and isinstance(found, datetime)
     ):

@@ -19,7 +19,7 @@ from typing import NoReturn, TypeVar
 import pyarrow as pa
 
 from lookdex.errors import BadQuery
-from lookdex.runtime.wording import shortened
+from lookdex.runtime.wording import shorten
 from lookdex.search.retrieval.filters.syntax import (
     And,
     AnyOf,
@@ -300,7 +300,7 @@ class _Parser:
             found = Contains(values, self.nested(self.sum))
         else:
             raise BadQuery(
-                f"the filter calls an unknown function {shortened(token.text)}(…); known: {', '.join(FUNCTIONS)}, any, "
+                f"the filter calls an unknown function {shorten(token.text)}(…); known: {', '.join(FUNCTIONS)}, any, "
                 f"array_contains. {HINT}"
             )
         self.need(")")
@@ -310,7 +310,7 @@ class _Parser:
         found = _matching(name, self.schema.names)
         if found is None:
             raise BadQuery(
-                f"the filter has an unknown column “{shortened(name)}”; known: {', '.join(self.schema.names)} (put "
+                f"the filter has an unknown column “{shorten(name)}”; known: {', '.join(self.schema.names)} (put "
                 "text in 'single quotes')"
             )
         return Column((found,), self.schema.field(found).type)
@@ -323,12 +323,12 @@ def _plain(token: _Token) -> str:
 def _field(column: Column, name: str) -> Column:
     """A field of a record. Raises BadQuery if the column holds no records, or they have no such field."""
     if not pa.types.is_struct(column.type):
-        raise BadQuery(f"the filter has a field “{shortened(name)}” of {column.name}, which holds no records")
+        raise BadQuery(f"the filter has a field “{shorten(name)}” of {column.name}, which holds no records")
     known = [field.name for field in column.type.fields]
     found = _matching(name, known)
     if found is None:
         raise BadQuery(
-            f"the filter has an unknown field “{shortened(name)}” of {column.name}; known: {', '.join(known)}"
+            f"the filter has an unknown field “{shorten(name)}” of {column.name}; known: {', '.join(known)}"
         )
     return Column((*column.path, found), column.type.field(found).type)
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lookdex.evaluate.answers import Recall, recall_of
+from lookdex.evaluate.answers import Recall, compute_recall
 from lookdex.records import Trust
 
 RIGHT = 0.99
-LEAST = 20  # objects of a label; below that a share is too coarse
+MIN_OBJECTS = 20  # objects of a label; below that a share is too coarse
 NEVER = 2.0  # above every score
 
 
@@ -40,28 +40,27 @@ class LabelledDetection:
 
 @dataclass(frozen=True, slots=True)
 class RankedDetection:
-    """A detection and the rank of its product.
-
-    among_all, among_own: rank (from 1; None: not within k) when all categories are searched, or only the label's.
-    """
+    """A detection and the rank of its product."""
 
     category: str
     label: str
     score: float
     among_all: int | None
+    """Rank (from 1; None: not within k) when all categories are searched, or only the label's; so is `among_own`."""
     among_own: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A rule for which products are searched. own: share of the objects for which only their category was searched."""
+    """A rule for which products are searched."""
 
     name: str
     own: float
+    """Share of the objects for which only their category was searched."""
     recall: Recall
 
 
-def calibrate(seen: Sequence[HasLabel], right: float = RIGHT, least: int = LEAST) -> Trust | None:
+def calibrate(seen: Sequence[HasLabel], right: float = RIGHT, least: int = MIN_OBJECTS) -> Trust | None:
     """Return the lowest score per label from which at least `right` of its objects are labelled correctly; None if
     empty.
 
@@ -72,12 +71,12 @@ def calibrate(seen: Sequence[HasLabel], right: float = RIGHT, least: int = LEAST
     groups: dict[str, list[HasLabel]] = defaultdict(list)
     for one in seen:
         groups[one.label].append(one)
-    pooled = lowest(seen, right)
-    each = {label: lowest(own, right) for label, own in sorted(groups.items()) if len(own) >= least}
+    pooled = find_lowest(seen, right)
+    each = {label: find_lowest(own, right) for label, own in sorted(groups.items()) if len(own) >= least}
     return Trust(right, pooled, each)
 
 
-def lowest(seen: Sequence[HasLabel], right: float) -> float:
+def find_lowest(seen: Sequence[HasLabel], right: float) -> float:
     """Return the lowest score such that at least `right` of the objects that reach it are labelled correctly.
 
     Objects with equal scores count together. Returns NEVER if there is no such score.
@@ -101,7 +100,7 @@ def compare(seen: Sequence[RankedDetection], trust: Trust) -> list[Policy]:
         f"own where the label is right for {trust.right:.0%}": believed,
     }
     return [
-        Policy(name, sum(own) / max(1, len(own)), recall_of(_ranks(seen, own)))
+        Policy(name, sum(own) / max(1, len(own)), compute_recall(_ranks(seen, own)))
         for name, own in policies.items()
     ]
 

@@ -29,25 +29,27 @@ Source = Path | ParquetPhoto  # where a photo's bytes are stored
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A photo of one labelled thing. box: the crop to embed (x0, y0, x1, y1), or None for the whole photo."""
+    """A photo of one labelled thing."""
 
     path: Source
     label: str
     group: str | None = None
     box: tuple[int, int, int, int] | None = None
+    """The crop to embed (x0, y0, x1, y1), or None for the whole photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Ground truth of one photo. boxes: float (n, 4) x0, y0, x1, y1 in pixels. labels: n names.
-
-    crowd: n flags or (). A crowd box covers several objects: it does not count as an object, and a detection inside
-    it is not a false positive.
-    """
+    """Ground truth of one photo."""
 
     image: str
     width: int
     height: int
     boxes: np.ndarray
+    """float (n, 4) x0, y0, x1, y1 in pixels."""
     labels: tuple[str, ...]
+    """n names."""
     crowd: tuple[bool, ...] = ()
+    """n flags or (). A crowd box covers several objects: it does not count as an object, and a detection inside it is
+    not a false positive.
+    """

@@ -12,25 +12,24 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookdex.evaluate import trust
-from lookdex.evaluate.trust import HasLabel
+from lookdex.evaluate import label_trust
+from lookdex.evaluate.label_trust import HasLabel
 from lookdex.pipeline.thresholds import FORMAT
 from lookdex.records import Recipe, Threshold, Thresholds, Trust
 
 KEEP = 0.95
-LEAST = 20  # right matches; below that a quantile is too coarse (at 20, one match is 5 %)
+MIN_MATCHES = 20  # right matches; below that a quantile is too coarse (at 20, one match is 5 %)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One query. right: similarity (-1 … 1) of the right product if it came first, else None.
-
-    wrong: similarity of the best other product, which would come first without the right one; None if there is none.
-    """
+    """One query."""
 
     category: str
     right: float | None
+    """Similarity (-1 … 1) of the right product if it came first, else None."""
     wrong: float | None
+    """Similarity of the best other product, which would come first without the right one; None if there is none."""
 
 
 def calibrate(
@@ -38,16 +37,18 @@ def calibrate(
     recipe: Recipe,
     believed: Trust | None = None,
     keep: float = KEEP,
-    least: int = LEAST,
+    least: int = MIN_MATCHES,
 ) -> Thresholds | None:
     """Calibrate thresholds; None if no right product came first.
 
-    recipe: of the release queried. believed: trust in its detector's labels, None if not measured.
+    Args:
+        recipe: of the release queried.
+        believed: trust in its detector's labels, None if not measured.
     """
     similarities = [case.right for case in cases if case.right is not None]
     if not similarities:
         return None
-    pooled = highest(similarities, keep)
+    pooled = find_highest(similarities, keep)
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         groups[case.category].append(case)
@@ -55,16 +56,18 @@ def calibrate(
     for category, members in sorted(groups.items()):
         own = [case.right for case in members if case.right is not None]
         enough = len(own) >= least
-        each[category] = _threshold(members, highest(own, keep) if enough else pooled, not enough)
+        each[category] = _threshold(members, find_highest(own, keep) if enough else pooled, not enough)
     return Thresholds(
         keep, least, recipe.embedder, recipe.embedder_digest, _threshold(cases, pooled, True), each,
         recipe.detector, recipe.detector_digest, believed, FORMAT,
     )  # fmt: skip
 
 
-def of_labels(named: Sequence[HasLabel], recipe: Recipe, least: int = LEAST) -> Thresholds | None:
+def calibrate_labels(
+    named: Sequence[HasLabel], recipe: Recipe, least: int = MIN_MATCHES
+) -> Thresholds | None:
     """Calibrate trust in a detector's labels alone, for any embedder; None without objects."""
-    believed = trust.calibrate(named, least=least)
+    believed = label_trust.calibrate(named, least=least)
     if believed is None:
         return None
     return Thresholds(
@@ -72,7 +75,7 @@ def of_labels(named: Sequence[HasLabel], recipe: Recipe, least: int = LEAST) -> 
     )
 
 
-def highest(similarities: Sequence[float], keep: float) -> float:
+def find_highest(similarities: Sequence[float], keep: float) -> float:
     """Return the highest threshold that at least `keep` (0 … 1) of the similarities reach.
 
     Raises ValueError if there are no similarities.
