@@ -15,7 +15,7 @@ from lookdex.config import ServiceSettings
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval.table import ReadKind
-from lookdex.service.follow import following
+from lookdex.service.follow import follow_live
 from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import ReadOptions, Store, open_store
 from tests.support.catalogs import go_live, opened, picture, publish, stock, with_index
@@ -141,7 +141,7 @@ def test_hanging_refresh_does_not_block_shutdown() -> None:
         started.set()
         end.wait(20)
 
-    with following(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]  # refresh is all it needs
+    with follow_live(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]  # refresh is all it needs
         assert started.wait(20)
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "follow"] == [True]
     end.set()
