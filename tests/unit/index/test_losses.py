@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from lookdex.index.budget import MIN_JUDGED, in_words, most_lost
 from lookdex.index.fetch import Bad, Cost
+from lookdex.index.loss_limit import MIN_JUDGED, describe_losses, max_lost
 from lookdex.index.supply import IN_A_ROW, Supply
 from lookdex.records import Example, ImageRef, Reason, Status
 
@@ -33,7 +33,7 @@ def after(reasons: Sequence[Reason], most: int | None) -> Supply:
     [(MIN_JUDGED - 1, None), (MIN_JUDGED, 5), (59, 5), (60, 6), (1_000, 100)],
 )
 def test_a_share_of_the_planned_photos_may_be_lost(planned: int, most: int | None) -> None:
-    assert most_lost(planned, 0.1) == most
+    assert max_lost(planned, 0.1) == most
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,12 @@ def test_a_supply_that_is_never_spent_hands_out_all_photos() -> None:
 def test_losses_are_counted_by_reason_with_an_example_of_the_most_frequent() -> None:
     reasons: dict[str, int] = {Reason.CORRUPT: 2, Reason.DENIED: 0, Reason.UNAVAILABLE: 1_029}
     examples = [Example("a.jpg", Reason.CORRUPT, "broken"), Example("b.jpg", Reason.UNAVAILABLE, "timeout")]
-    words = in_words(1_031, 2_000, 9_000, reasons, examples)
+    words = describe_losses(1_031, 2_000, 9_000, reasons, examples)
     assert words == (
         "1,031 of 2,000 photos seen so far (9,000 are planned) were rejected or failed "
         f"(1,029 unavailable, 2 corrupt). One of them is {examples[1].words}"
     )
     assert (
-        in_words(2, 90, 90, {Reason.CORRUPT: 2}, []) == "2 of 90 photos were rejected or failed (2 corrupt)"
+        describe_losses(2, 90, 90, {Reason.CORRUPT: 2}, [])
+        == "2 of 90 photos were rejected or failed (2 corrupt)"
     )

@@ -17,9 +17,9 @@ from lookdex.search.retrieval.grouping import (
     Distinct,
     Hit,
     Tier,
+    find_distinct,
+    first_of_each,
     gather,
-    nearest_distinct,
-    nearest_of_each,
 )
 
 LABELS = ("top", "dress", "bag")
@@ -92,7 +92,7 @@ products_of_lanes = st.lists(
 @given(products_of_lanes, st.integers(1, 40))
 def test_the_answer_equals_a_scan_of_all_rows(lanes: list[list[int | None]], k: int) -> None:
     rows = [table(products) for products in lanes]
-    assert nearest_distinct(Table(*rows), len(rows), k) == tuple(scan(r, k) for r in rows)
+    assert find_distinct(Table(*rows), len(rows), k) == tuple(scan(r, k) for r in rows)
 
 
 @given(products_of_lanes, st.integers(1, 40), st.integers(1, 200))
@@ -101,14 +101,14 @@ def test_which_equally_near_rows_are_shown_does_not_depend_on_the_rows_read(
 ) -> None:
     rows = [tied(table(products), size) for products in lanes]
     expected = tuple(scan(r, k) for r in rows)
-    assert nearest_distinct(Table(*rows), len(rows), k) == expected
+    assert find_distinct(Table(*rows), len(rows), k) == expected
     tiers = [[ANYTHING]] * len(rows)
     assert gather(TieredTable(rows, tiers), tiers, k) == expected
 
 
 def test_not_all_of_many_equally_near_rows_are_read() -> None:
     search = Table(tied(table(range(6_000)), 6_000))
-    (found,) = nearest_distinct(search, 1, 10)
+    (found,) = find_distinct(search, 1, 10)
     assert search.limits == [40, 320, TIED_ROWS]
     assert (len(found.hits), found.exhausted) == (10, False)
 
@@ -116,7 +116,7 @@ def test_not_all_of_many_equally_near_rows_are_read() -> None:
 @given(st.integers(0), st.integers(1, 20))
 def test_k_distinct_products_are_found_among_50_photos_of_each(seed: int, k: int) -> None:
     rows = table(shuffled(seed, 24, 50))
-    (found,) = nearest_distinct(Table(rows), 1, k)
+    (found,) = find_distinct(Table(rows), 1, k)
     assert len({hit.product_id for hit in found.hits}) == k
     assert not found.exhausted
     assert found == scan(rows, k)
@@ -124,31 +124,31 @@ def test_k_distinct_products_are_found_among_50_photos_of_each(seed: int, k: int
 
 def test_the_number_of_rows_grows_with_the_photos_of_a_product() -> None:
     search = Table(table([p for p in range(100) for _ in range(50)]))
-    (found,) = nearest_distinct(search, 1, 10)
+    (found,) = find_distinct(search, 1, 10)
     assert [hit.product_id for hit in found.hits] == [f"p{p}" for p in range(10)]
     assert search.limits == [40, 500]  # the first 40 rows are of one product
 
 
 def test_the_number_of_rows_is_at_least_doubled() -> None:
     search = Table(table([*range(8), *[8] * 50, *range(9, 100)]))
-    (found,) = nearest_distinct(search, 1, 10)
+    (found,) = find_distinct(search, 1, 10)
     assert [hit.product_id for hit in found.hits] == [f"p{p}" for p in range(10)]
     assert search.limits == [40, 80]
 
 
 @pytest.mark.parametrize(("k", "exhausted"), [(1, False), (2, False), (3, True)])
 def test_exhausted_means_fewer_than_k_products(k: int, exhausted: bool) -> None:
-    (found,) = nearest_distinct(Table(table([1, 1, 2, 2])), 1, k)
+    (found,) = find_distinct(Table(table([1, 1, 2, 2])), 1, k)
     assert found.exhausted is exhausted
 
 
 def test_an_empty_table_is_exhausted() -> None:
-    assert nearest_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
+    assert find_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
 
 
 def test_only_lanes_that_lack_products_are_read_again() -> None:
     search = Table(table(list(range(200))), table([0] * 200))
-    easy, hard = nearest_distinct(search, 2, 5)
+    easy, hard = find_distinct(search, 2, 5)
     assert (easy.exhausted, hard.exhausted, len(hard.hits)) == (False, True, 1)
     assert search.reads[0] == 1 < search.reads[1]
 
@@ -257,7 +257,7 @@ def test_a_further_tier_adds_the_nearest_others(at: int) -> None:
 
 def test_without_a_product_the_rows_of_a_photo_are_one_match() -> None:
     rows = table([None] * 10)
-    assert [hit.image_key for hit in nearest_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
+    assert [hit.image_key for hit in first_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60))

@@ -11,7 +11,7 @@ import pytest
 from lookdex.imaging import colour
 from lookdex.records import Box, Swatch
 from lookdex.search.retrieval.grouping import Distinct, Hit
-from lookdex.search.retrieval.ranking import Candidate, beyond, candidates
+from lookdex.search.retrieval.ranking import Candidate, drop_shown, score_hits
 from lookdex.search.retrieval.rows import ItemRow
 from tests.support.catalogs import picture
 
@@ -40,7 +40,7 @@ def ranked(
     }
     vectors = {i: np.array([s, 0.0], np.float32) for i, s in enumerate(similarities)}
     hits = tuple(Hit(i, f"p{i}", f"{i}.jpg", 0.0) for i in ids)
-    return candidates(
+    return score_hits(
         Distinct(hits, True, tuple(tiers or [0] * len(hits))), rows, vectors, QUERY, asked, weight
     )
 
@@ -71,7 +71,7 @@ def test_earlier_tiers_come_first_then_better_scores_then_lower_row_ids() -> Non
 
 def test_beyond_are_those_neither_shown_nor_folded() -> None:
     a, b, c, d = ranked([1.0, 0.75, 0.5, 0.25], [()] * 4)
-    assert beyond([a, b, c, d], [replace(a, folded=(c,))]) == [b, d]
+    assert drop_shown([a, b, c, d], [replace(a, folded=(c,))]) == [b, d]
 
 
 def test_photos_without_a_product_are_told_apart_by_their_photo() -> None:
@@ -79,4 +79,4 @@ def test_photos_without_a_product_are_told_apart_by_their_photo() -> None:
     a = replace(a, row=replace(a.row, product_id=None, image_key="x.jpg"))
     b = replace(b, row=replace(b.row, product_id=None, image_key="y.jpg"))
     c = replace(c, row=replace(c.row, product_id="x.jpg"))
-    assert beyond([a, b, c], [a]) == [b, c]
+    assert drop_shown([a, b, c], [a]) == [b, c]

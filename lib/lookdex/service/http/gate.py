@@ -33,7 +33,12 @@ class _Stay:
 
 
 class Gate:
-    """Admission control for one event loop. slots: requests that run at the same time. queue: most that wait."""
+    """Admission control for one event loop.
+
+    Args:
+        slots: maximum of requests that run at the same time.
+        queue: maximum of requests that wait.
+    """
 
     def __init__(self, slots: int, queue: int) -> None:
         self._slots, self._queue = slots, queue

@@ -13,16 +13,16 @@ import pytest
 from lookdex.catalog.schemas import IMAGES_SCHEMA, PLAN_SCHEMA
 from lookdex.errors import CorruptData
 from lookdex.records import Change, Reason, Status
-from lookdex.release.rows import (
+from lookdex.release.row_changes import (
     FULL_FRAGMENT,
     MAX_SMALL,
+    build_ledger_rows,
     check_outcomes,
-    ledger_rows,
-    replaced_keys,
-    rows_of,
-    small_fragments,
-    stale_rows,
-    unsold_failures,
+    find_replaced_keys,
+    find_rows,
+    find_small_fragments,
+    find_stale_rows,
+    find_unsold_failures,
 )
 
 INDEXED, FAILED = (Status.INDEXED, None), (Status.FAILED, Reason.UNAVAILABLE)
@@ -114,9 +114,9 @@ def test_failed_photos_of_unsold_products_may_not_keep_their_rows() -> None:
     failed = dict.fromkeys(("sold", "partly", "unsold", "no product", "new"), FAILED)
     outcomes = outcomes_of(failed | {"indexed": INDEXED, "indexed unsold": INDEXED})
     sold = pa.array(["p"])
-    assert keys_of(unsold_failures(outcomes, live, sold)) == ["partly", "unsold"]
-    assert keys_of(unsold_failures(outcomes, live, None)) == []
-    assert keys_of(unsold_failures(outcomes, None, sold)) == []
+    assert keys_of(find_unsold_failures(outcomes, live, sold)) == ["partly", "unsold"]
+    assert keys_of(find_unsold_failures(outcomes, live, None)) == []
+    assert keys_of(find_unsold_failures(outcomes, None, sold)) == []
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_only_a_failed_photo_keeps_its_earlier_values(
 ) -> None:
     live = live_of("a", "another") if is_live else None
     gone = pa.table({"image_key": ["a"]}) if unsold else None
-    (row,) = ledger_rows(outcomes_of({"a": outcome}), live, keep_failed, gone).to_pylist()
+    (row,) = build_ledger_rows(outcomes_of({"a": outcome}), live, keep_failed, gone).to_pylist()
     assert (row["status"], row["reason"], row["run_id"]) == (*outcome, "new")  # always tonight's
     assert row["etag"] == ("old" if kept else "new")
     assert row["first_seen"] == (LONG_AGO if is_live else TONIGHT)
 
 
 def test_the_ledger_is_sorted_by_key() -> None:
-    rows = ledger_rows(outcomes_of(dict.fromkeys("dbeca", INDEXED)), None, True)
+    rows = build_ledger_rows(outcomes_of(dict.fromkeys("dbeca", INDEXED)), None, True)
     assert rows["image_key"].to_pylist() == list("abcde")
     assert rows.schema == IMAGES_SCHEMA
 
@@ -154,13 +154,13 @@ def test_deleted_indexed_breaking_and_unsold_photos_lose_their_items() -> None:
     outcomes = outcomes_of(
         {"indexed": INDEXED, "rejected": REJECTED, "breaks": BREAKS, "failed": FAILED, "unsold": FAILED}
     )
-    lost = replaced_keys(plan, outcomes, pa.table({"image_key": ["unsold"]}))
+    lost = find_replaced_keys(plan, outcomes, pa.table({"image_key": ["unsold"]}))
     assert keys_of(lost) == ["breaks", "deleted", "indexed", "rejected", "unsold"]
 
 
 def test_the_rows_of_photos_are_sorted_row_ids() -> None:
     rows = reader(["image_key"], ("b", 9), ("a", 7), ("c", 8), ("b", 2**40))
-    found = rows_of(pa.table({"image_key": ["b", "a", "x"]}), rows)
+    found = find_rows(pa.table({"image_key": ["b", "a", "x"]}), rows)
     assert found.dtype == np.uint64
     assert found.tolist() == [7, 9, 2**40]
 
@@ -181,18 +181,18 @@ def test_rows_whose_product_columns_differ_are_stale() -> None:
         ("gone, without values", None, None, 8),
         (None, None, None, 9),
     )
-    found = stale_rows(products, rows)
+    found = find_stale_rows(products, rows)
     assert found.dtype == np.uint64
     assert found.tolist() == [2, 4, 6, 7]
 
 
 def test_without_product_columns_no_row_is_stale() -> None:
-    found = stale_rows(pa.table({"product_id": ["p"]}), reader(["product_id"], ("p", 1)))
+    found = find_stale_rows(pa.table({"product_id": ["p"]}), reader(["product_id"], ("p", 1)))
     assert found.dtype == np.uint64
     assert found.tolist() == []
 
 
 def test_small_fragments_are_merged_once_there_are_too_many() -> None:
     sizes = dict.fromkeys(range(MAX_SMALL), FULL_FRAGMENT - 1) | {90: FULL_FRAGMENT, 91: 10**6}
-    assert small_fragments(sizes) == []
-    assert small_fragments(sizes | {92: 1}) == [*range(MAX_SMALL), 92]
+    assert find_small_fragments(sizes) == []
+    assert find_small_fragments(sizes | {92: 1}) == [*range(MAX_SMALL), 92]
