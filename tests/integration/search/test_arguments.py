@@ -75,7 +75,7 @@ CIRCLE["where"] = CIRCLE
         (lambda shop: shop.search([], text="red"), "photo is an empty list"),
         (lambda shop: shop.search("x" * 3000), "cannot read the photo x+…: File name too long"),
         (lambda shop: shop.search(PHOTO, sort="-score"), "cannot be reversed"),
-        (lambda shop: shop.search(PHOTO, offset=10**30), "give a whole number from 0 to below 1000"),
+        (lambda shop: shop.search(PHOTO, offset=10**30), "give a whole number from 0 to 999"),
         (lambda shop: read_options({"k": bytearray(b"5")}), "options is .*bytearray.*: give JSON"),
         (lambda shop: read_options(CIRCLE), "options is .*: give JSON"),
         (lambda shop: lookdex.open_catalog("x", read_seconds=0), "read_seconds is 0: give a number above 0"),

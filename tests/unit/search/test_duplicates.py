@@ -86,6 +86,17 @@ def test_pictures_with_different_vectors_are_kept() -> None:
     assert fold_counts([shoe(), shoe()], (1.0, 0.0), (1.0, 0.35)) == [0, 0]
 
 
+def test_pictures_are_folded_only_into_those_with_a_near_vector() -> None:
+    """Two pairs of near vectors, all of one picture."""
+    near = (1.0, 0.0), (1.0, 0.1), (0.0, 1.0), (0.1, 1.0)
+    assert fold_counts([shoe()] * 4, *near) == [1, 1]
+
+
+def test_a_picture_without_near_vectors_is_kept_among_duplicates() -> None:
+    assert fold_counts([shoe()] * 3, (0.0, 1.0), (1.0, 0.0), (1.0, 0.1)) == [0, 1]
+    assert fold_counts([shoe()] * 3, (1.0, 0.0), (0.0, 1.0), (1.0, 0.1)) == [1, 0]
+
+
 def test_a_picture_in_another_colour_is_kept_and_one_in_another_shade_folded() -> None:
     assert fold_counts([picture("red"), picture("magenta")]) == [0, 0]
     assert fold_counts([picture("red"), picture("red", shade=4)]) == [1]

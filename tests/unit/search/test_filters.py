@@ -94,6 +94,53 @@ def test_a_predicate_keeps_the_rows_that_fulfil_it(
     assert found["secret"].to_pylist() == kept
 
 
+EXTREMES = pa.table(
+    {
+        "n": [1, 2, 3],
+        "price": [0.0, -0.0, 1.0],
+        "rating": pa.array([0.0, -0.0, 1.0], pa.float32()),
+        "scores": [[0.0], [5.0, -0.0], [1.0, None]],
+        "ratings": pa.array([[0.0], [5.0, -0.0], [1.0, None]], pa.list_(pa.float32())),
+        "fine": pa.array(
+            [Decimal("-123456789012.12345678901234567891"), Decimal(1), Decimal(2)], pa.decimal128(38, 20)
+        ),
+        "whole": pa.array([Decimal("9" * 38), Decimal(1), Decimal(2)], pa.decimal128(38, 0)),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def extremes(tmp_path_factory: pytest.TempPathFactory) -> lance.LanceDataset:
+    return lance.write_dataset(EXTREMES, str(tmp_path_factory.mktemp("extremes") / "rows.lance"))
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("fine = -123456789012.12345678901234567891", [1]),
+        ("fine in (-123456789012.12345678901234567891, 2)", [1, 3]),
+        ("price < -1e1000000", []),
+        ("fine > -1e1000000", [1, 2, 3]),
+        ("-1e1000000 < 1", [1, 2, 3]),
+        ("whole < 1e38", [1, 2, 3]),
+        ("whole = 1e38 or whole = -1e38", []),
+        ("rating > 1e39", []),
+        ("rating < 1e39", [1, 2, 3]),
+        ("0 in scores", [1, 2]),
+        ("scores in (-0.0)", [1, 2]),
+        ("scores in (0, 1)", [1, 2, 3]),
+        ("scores not in (0)", [3]),
+        ("0 = any(ratings)", [1, 2]),
+        ("price = 0 and rating in (-0.0, 7)", [1, 2]),
+    ],
+)
+def test_numbers_at_the_limits_of_their_types(
+    extremes: lance.LanceDataset, where: str, kept: list[int]
+) -> None:
+    sql = compile_filter(where, EXTREMES.schema)
+    assert extremes.to_table(columns=["n"], filter=sql)["n"].to_pylist() == kept
+
+
 @pytest.mark.parametrize(
     "where",
     [

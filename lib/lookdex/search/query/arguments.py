@@ -175,8 +175,8 @@ def _range(schema: Mapping[str, Any], what: str, unit: str = "", before: str = "
     above, below = schema.get(f"exclusiveMin{what}"), schema.get(f"exclusiveMax{what}")
     if above is not None:
         return f" above {_number(above)}{unit}" + (f", at most {_number(most)}" if most is not None else "")
-    if below is not None and least is not None:
-        return f" from {_number(least)} to below {_number(below)}{unit}"
+    if below is not None and schema["type"] == "integer":
+        most = below - 1
     if least is not None and least == most:
         return f"{before} {_number(least)}{unit}"
     if least is not None and most is not None:

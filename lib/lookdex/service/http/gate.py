@@ -93,7 +93,7 @@ class Gate:
         stay = _Stay()
         task: asyncio.Task[T] | None = None
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 await self._enter()
                 task = asyncio.ensure_future(self._occupy(work, stay))
                 task.add_done_callback(_retrieve_exception)

@@ -71,7 +71,7 @@ def _floor(number: Decimal, kind: pa.DataType) -> Decimal:
 
 def _highest(kind: pa.DataType) -> Decimal:
     if pa.types.is_decimal(kind):
-        return (Decimal(10**kind.precision) - 1).scaleb(-kind.scale, _ENOUGH)
+        return Decimal(10**kind.precision - 1).scaleb(-kind.scale, _ENOUGH)
     bits = kind.bit_width - 1 if pa.types.is_signed_integer(kind) else min(kind.bit_width, 63)
     return Decimal(2**bits - 1)
 
