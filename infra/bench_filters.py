@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from lookdex.search.retrieval.filters import compile_filter
 from lookdex.search.retrieval.filters.parser import parse
-from lookdex.search.retrieval.filters.rewrite import rewritten
+from lookdex.search.retrieval.filters.rewrite import rewrite
 from lookdex.search.retrieval.filters.write import Writer
 
 WORDS = [
@@ -165,7 +165,7 @@ def main() -> None:
 
 def model(where: str, schema: pa.Schema) -> float:
     writer = Writer(WIDTHS)
-    writer.test(rewritten(parse(where, schema)))
+    writer.test(rewrite(parse(where, schema)))
     return (writer.bill.seconds(1) - writer.bill.seconds(0)) * 1e9
 
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation command: figures for JSON, tables for people."""
+"""The report of an evaluation command: metrics for JSON, tables for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 class Report:
     """The results of an evaluation."""
 
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     """All results as JSON values."""
     tables: tuple[str, ...]
     """The printed part, as Markdown."""
@@ -23,10 +23,10 @@ class Report:
         return "\n\n".join(self.tables)
 
     def write(self, as_json: Path | None, as_markdown: Path | None) -> None:
-        """Write the figures as JSON and the tables as Markdown, each if its path is given."""
+        """Write the metrics as JSON and the tables as Markdown, each if its path is given."""
         if as_json is not None:
             as_json.write_text(
-                json.dumps(self.figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+                json.dumps(self.metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
                 encoding="utf-8",
             )
         if as_markdown is not None:

@@ -13,7 +13,7 @@ from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.ssd import SSD
 
 from lookdex.errors import ConfigError, ModelNotFound
-from lookdex.models.device import open_device, precision
+from lookdex.models.device import autocast, open_device
 from lookdex.models.digests import TINY_DETECTOR, detector_defaults, detector_folder, read_settings
 from lookdex.models.fcos import find_pyramid, keep_size, lookdex_fcos
 from lookdex.models.fuse import fuse
@@ -60,12 +60,12 @@ def load_detector(
             f"min_score is {score}, nms_iou {nms_iou} and max_objects {max_objects}: the first two must be "
             "between 0 and 1, the last at least 1"
         )
-    place, limits = open_device(device), DetectionLimits(score, nms_iou, max_objects)
+    torch_device, limits = open_device(device), DetectionLimits(score, nms_iou, max_objects)
     if name.startswith("transformers:"):
         from lookdex.models.detect_transformers import TransformersDetector
 
-        return TransformersDetector(name, place, limits)
-    return TorchvisionDetector.load(name, place, limits)
+        return TransformersDetector(name, torch_device, limits)
+    return TorchvisionDetector.load(name, torch_device, limits)
 
 
 class TorchvisionDetector:
@@ -135,7 +135,7 @@ class TorchvisionDetector:
 
     def _forward(self, canvases: list[np.ndarray]) -> list[dict[str, Tensor]]:
         pixels = torch.from_numpy(np.stack(canvases)).to(self._device).permute(0, 3, 1, 2).float() / 255
-        with torch.inference_mode(), precision(self._device):
+        with torch.inference_mode(), autocast(self._device):
             found: list[dict[str, Tensor]] = self._model(list(pixels))
         return found
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lookdex.errors import ModelNotFound
-from lookdex.models.device import precision
+from lookdex.models.device import autocast
 from lookdex.models.limits import DetectionLimits, map_label
 from lookdex.models.pixels import Canvas, choose_canvas, fit
 from lookdex.records import Detection
@@ -69,7 +69,7 @@ class TransformersDetector:
         inputs = self._processor(images=images, return_tensors="pt", input_data_format="channels_last").to(
             self._device
         )
-        with torch.inference_mode(), precision(self._device):
+        with torch.inference_mode(), autocast(self._device):
             outputs = self._model(**inputs)
         found: list[dict[str, torch.Tensor]] = self._processor.post_process_object_detection(
             outputs, threshold=self._limits.min_score, target_sizes=[image.shape[:2] for image in images]

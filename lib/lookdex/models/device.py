@@ -41,7 +41,7 @@ def share_cores(calls: int) -> None:
     torch.set_num_threads(max(1, cores() // calls))
 
 
-def precision(device: torch.device) -> AbstractContextManager[object]:
+def autocast(device: torch.device) -> AbstractContextManager[object]:
     """float16 on GPUs, where it is faster; float32 on the CPU."""
     if device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.float16)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lookdex.errors import BadQuery, ModelNotFound
-from lookdex.models.device import open_device, precision
+from lookdex.models.device import autocast, open_device
 from lookdex.models.digests import embedder_folder, open_clip_tag, read_settings
 from lookdex.models.fuse import fuse
 from lookdex.models.pixels import Canvas, split_batch
@@ -149,7 +149,7 @@ class OpenClipEmbedder:
         return vectors
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), precision(self._device):
+        with torch.inference_mode(), autocast(self._device):
             batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
             return _unit(self._encode_image((batch - self._mean) / self._std))
 
@@ -165,7 +165,7 @@ class OpenClipEmbedder:
         if self._tokenizer is None:
             self._tokenizer = open_clip.get_tokenizer(self._schema)
         prepared = [text.lower() for text in texts] if self._extra.get("lower_case") else list(texts)
-        with torch.inference_mode(), precision(self._device):
+        with torch.inference_mode(), autocast(self._device):
             return _unit(self._model.encode_text(self._tokenizer(prepared).to(self._device)))
 
     def _encode_image(self, pixels: Tensor) -> Tensor:

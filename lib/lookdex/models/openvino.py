@@ -25,6 +25,7 @@ from torchvision.models.detection.image_list import ImageList
 from lookdex.errors import ConfigError
 from lookdex.models.detect import Detector, TorchvisionDetector
 from lookdex.models.device import cores
+from lookdex.models.digests import TINY
 from lookdex.models.embed import OpenClipEmbedder
 from lookdex.models.limits import DetectionLimits
 from lookdex.models.pixels import Canvas
@@ -40,7 +41,7 @@ class OutputMismatchError(ConfigError):
 
 def load_detector(recipe: Recipe, threads: int) -> Detector | None:
     """Load the recipe's detector; None if its network is not supported here. Raises OutputMismatchError."""
-    if recipe.detector.startswith("transformers:"):
+    if recipe.detector != TINY and not recipe.detector.startswith("torchvision:"):
         return None
     limits = DetectionLimits(recipe.min_score, recipe.nms_iou, recipe.max_objects)
     found = OpenvinoDetector.load(recipe.detector, torch.device("cpu"), limits)

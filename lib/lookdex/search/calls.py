@@ -68,7 +68,7 @@ def _parameters(function: Callable[..., object]) -> str:
     return (", ".join([*repeated, *names]) or "nothing") + options
 
 
-def question(keywords: type, more: Mapping[str, Any], **own: Any) -> Options:
+def build_options(keywords: type, more: Mapping[str, Any], **own: Any) -> Options:
     """Options from a method's own arguments and from `more`, whose names are in `keywords`. Raises BadQuery.
 
     keywords: a TypedDict of `query.keywords`.
@@ -79,7 +79,7 @@ def question(keywords: type, more: Mapping[str, Any], **own: Any) -> Options:
     return options_of(**own, **more)
 
 
-def store_of(uri: str | os.PathLike[str] | Store, options: ReadOptions) -> Store:
+def resolve_store(uri: str | os.PathLike[str] | Store, options: ReadOptions) -> Store:
     """The store at a URI or a folder, or the given store. Raises BadQuery, ConfigError."""
     if not isinstance(uri, str | os.PathLike):
         check_has("uri", uri, "the URI or folder of a catalogue, or a Store", "get", "lance_uri")
@@ -91,7 +91,7 @@ def store_of(uri: str | os.PathLike[str] | Store, options: ReadOptions) -> Store
     return open_store(name, options=options)
 
 
-def release_of(release: object) -> str | Release | None:
+def check_release(release: object) -> str | Release | None:
     """Check a release: an id or a record. Raises BadQuery."""
     if isinstance(release, Release):
         try:
@@ -114,12 +114,12 @@ def check_models(detector: object, embedder: object, loader: object) -> None:
         check_has("loader", loader, "a Loader", "detector_of", "embedder_of")
 
 
-def crops_of(wanted: bool) -> Crops:
+def to_crops_option(wanted: bool) -> Crops:
     """The option `crops` for the argument of the methods. Raises BadQuery."""
     return Crops.ALL if _CROPS.read(crops=wanted)["crops"] else Crops.OBJECTS
 
 
-def given_options(options: Options | None) -> Options:
+def check_options(options: Options | None) -> Options:
     """The given options, or the defaults. Raises BadQuery."""
     if options is None:
         return Options()

@@ -23,16 +23,16 @@ from lookdex.runtime.forks import check_opening
 from lookdex.search import calls
 from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.facets import Facets
-from lookdex.search.engine import ask as asking
+from lookdex.search.engine.ask import answer_question, answer_vector
 from lookdex.search.engine.encoders import Loader
 from lookdex.search.engine.photo import Photo
-from lookdex.search.engine.vectors import unit_of, vectors_of
-from lookdex.search.following import Current, Following, Loading, Opening, Place
+from lookdex.search.engine.vectors import embed_question, to_unit_vector
+from lookdex.search.following import CatalogConfig, Current, ModelConfig, ReadConfig, ReleaseFollower
 from lookdex.search.query.arguments import texts
 from lookdex.search.query.keywords import MoreOptions, SearchOptions, SimilarOptions, TextOptions
 from lookdex.search.query.options import Options
 from lookdex.search.retrieval.filters import FilterColumn, filter_columns
-from lookdex.search.retrieval.frame import scope_of, to_frame
+from lookdex.search.retrieval.frame import read_scope, to_frame
 from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.search.retrieval.table import READ_SECONDS
 from lookdex.search.retrieval.verified import VERIFY_BYTES
@@ -103,17 +103,17 @@ def open_catalog(
     )
     calls.check_models(detector, embedder, loader)
     trusted = TrustedModels.from_names(texts("trusted_models", trusted_models))
-    loading = Loading(given["device"], detector, embedder, loader, trusted)
-    opening = Opening(
+    models = ModelConfig(given["device"], detector, embedder, loader, trusted)
+    reads = ReadConfig(
         given["verify_bytes"],
         given["read_seconds"],
         given["store_seconds"],
         None if facets is None else tuple(texts("facets", facets)),
     )
-    pinned = calls.release_of(release)
-    store = calls.store_of(uri, ReadOptions(hurry=opening.store_seconds is not None))
-    catalog = Catalog(Place(store, pinned, loading, given["poll_seconds"], opening))
-    catalog._following()
+    pinned = calls.check_release(release)
+    store = calls.resolve_store(uri, ReadOptions(hurry=reads.store_seconds is not None))
+    catalog = Catalog(CatalogConfig(store, pinned, models, given["poll_seconds"], reads))
+    catalog._follower()
     return catalog
 
 
@@ -124,22 +124,22 @@ class Catalog:
     it is first used.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, config: CatalogConfig) -> None:
         """Opens nothing."""
-        self._place = place
+        self._config = config
         self._opening = threading.Lock()
-        self._opened: Following | None = None
+        self._opened: ReleaseFollower | None = None
 
-    def __reduce__(self) -> tuple[type[Catalog], tuple[Place]]:
-        return Catalog, (self._place,)
+    def __reduce__(self) -> tuple[type[Catalog], tuple[CatalogConfig]]:
+        return Catalog, (self._config,)
 
-    def _following(self) -> Following:
+    def _follower(self) -> ReleaseFollower:
         """Open the catalogue at the first call. Raises what `open_catalog` does."""
         if self._opened is None:
             check_opening()  # before the lock, which may be held forever in a fork
             with self._opening:
                 if self._opened is None:
-                    self._opened = Following(self._place)
+                    self._opened = ReleaseFollower(self._config)
         return self._opened
 
     # ── the release ──────────────────────────────────────────────────────────────────────────────────────────
@@ -157,23 +157,23 @@ class Catalog:
     @property
     def behind(self) -> str | None:
         """Why the live release could not be followed at the last check; None if it was."""
-        return self._following().behind
+        return self._follower().behind
 
     @property
     def damage(self) -> str | None:
         """Known damage to the open release's files, with the remedy; None if there is none."""
-        return self._following().now.release.items.verified.damage
+        return self._follower().now.release.items.verified.damage
 
     @property
     def store_health(self) -> StoreHealth:
         """Whether the store answers, as last known: it is checked when a read takes long or fails."""
-        return self._following().watch.health
+        return self._follower().watch.health
 
     @property
     def searchable(self) -> bool:
         """Whether questions can be answered: the store answers, or those without a filter are answered from memory, by
         the rows of a loaded release and the index that Lance caches."""
-        return self._following().searchable
+        return self._follower().searchable
 
     @property
     def columns(self) -> tuple[FilterColumn, ...]:
@@ -211,10 +211,10 @@ class Catalog:
         Raises why it cannot be opened (see `open_catalog`), and Unavailable if the catalogue is gone. `behind` then has
         the reason, and the open release keeps answering.
         """
-        return self._following().refresh()
+        return self._follower().refresh()
 
     def _current(self) -> Current:
-        return self._following().current()
+        return self._follower().current()
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -226,9 +226,9 @@ class Catalog:
 
         Raises BadQuery if the photos or the options are wrong, or contradict each other.
         """
-        options = calls.given_options(options)
+        options = calls.check_options(options)
         now = self._current()
-        return asking.answer(now.release, now.encoders, photos, options)
+        return answer_question(now.release, now.encoders, photos, options)
 
     @calls.checked
     def search(
@@ -257,7 +257,9 @@ class Catalog:
         photos = photo if isinstance(photo, list | tuple) else (photo,)
         if not photos:
             raise BadQuery("photo is an empty list: give a photo, or call search_text")
-        options = calls.question(SearchOptions, more, k=k, where=where, box=box, crops=calls.crops_of(crops))
+        options = calls.build_options(
+            SearchOptions, more, k=k, where=where, box=box, crops=calls.to_crops_option(crops)
+        )
         return self.ask(*photos, options=options)
 
     @calls.checked
@@ -273,10 +275,12 @@ class Catalog:
     ) -> Answer:
         """Find the k products most similar to a text. Raises BadQuery if the release's embedder cannot embed text."""
         words = calls.TEXT.read(text=text)["text"]
-        options = calls.question(TextOptions, more, k=k, where=where, text=words, crops=calls.crops_of(crops))
-        rows = scope_of(scope)
+        options = calls.build_options(
+            TextOptions, more, k=k, where=where, text=words, crops=calls.to_crops_option(crops)
+        )
+        rows = read_scope(scope)
         now = self._current()
-        return asking.answer(now.release, now.encoders, (), options, rows)
+        return answer_question(now.release, now.encoders, (), options, rows)
 
     @calls.checked
     def search_vector(
@@ -290,11 +294,11 @@ class Catalog:
         **more: Unpack[MoreOptions],
     ) -> Answer:
         """Find the k products most similar to a vector (dim,) of the release's embedder, of any norm."""
-        options = calls.question(MoreOptions, more, k=k, where=where, crops=calls.crops_of(crops))
-        rows = scope_of(scope)
+        options = calls.build_options(MoreOptions, more, k=k, where=where, crops=calls.to_crops_option(crops))
+        rows = read_scope(scope)
         now = self._current()
-        unit = unit_of(vector, now.release.record.dim)
-        return asking.answer_vector(now.release, unit, rows, options)
+        unit = to_unit_vector(vector, now.release.record.dim)
+        return answer_vector(now.release, unit, rows, options)
 
     @calls.checked
     def similar(
@@ -311,8 +315,8 @@ class Catalog:
         With goes_with=True, also find products like those worn with it. Raises ProductNotFound.
         """
         product = calls.PRODUCT.read(product_id=product_id)["product_id"]
-        options = calls.question(
-            SimilarOptions, more, k=k, where=where, product=product, crops=calls.crops_of(crops)
+        options = calls.build_options(
+            SimilarOptions, more, k=k, where=where, product=product, crops=calls.to_crops_option(crops)
         )
         return self.ask(options=options)
 
@@ -332,9 +336,9 @@ class Catalog:
 
         In the order of the answer: objects, whole photo, goes_with. The models run again. Raises BadQuery.
         """
-        options = calls.given_options(options)
+        options = calls.check_options(options)
         now = self._current()
-        return vectors_of(now.release, now.encoders, photos, options)
+        return embed_question(now.release, now.encoders, photos, options)
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 

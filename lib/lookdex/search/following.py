@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
+class ModelConfig:
     """How models are loaded, unless they are given."""
 
     device: str = "cpu"
@@ -46,7 +46,7 @@ class Loading:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class ReadConfig:
     """How releases are opened: the arguments of `open_catalog`."""
 
     verify_bytes: int | None = VERIFY_BYTES
@@ -66,14 +66,15 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What to open, and how. Picklable. release: the pinned one; None: follow the live one."""
+class CatalogConfig:
+    """What to open, and how. Picklable."""
 
     store: Store
     release: str | Release | None
-    loading: Loading
+    """The pinned one; None: follow the live one."""
+    models: ModelConfig
     poll_seconds: float
-    opening: Opening
+    reads: ReadConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +86,28 @@ class Current:
     encoders: Encoders
 
 
-class Following:
+class ReleaseFollower:
     """Follows one catalogue. Thread-safe in the process that created it; in a fork of it, reads raise ForkedProcess.
 
     behind: why the live release could not be followed at the last check; None if it was.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place, self.watch = place, StoreWatch(place.store, place.opening.store_seconds)
-        self._owner = Owner(f"the catalogue {place.store.uri}")
+    def __init__(self, config: CatalogConfig) -> None:
+        self._config, self.watch = config, StoreWatch(config.store, config.reads.store_seconds)
+        self._owner = Owner(f"the catalogue {config.store.uri}")
         self._checking = threading.Lock()
         self.behind: str | None = None
         self.watch.require()
-        if place.release is None:
-            entry: LiveEntry = self.watch.read(lambda: promotion_log.require_current(place.store))
+        if config.release is None:
+            entry: LiveEntry = self.watch.read(lambda: promotion_log.require_current(config.store))
             self.now = self._open(entry, self._load_release(entry.release_id), None)
         else:
-            pinned = place.release
+            pinned = config.release
             self.now = self._open(
                 None, self._load_release(pinned) if isinstance(pinned, str) else pinned, None
             )
         self._first = self.now.release.record.recipe
-        self._next_check = time.monotonic() + place.poll_seconds
+        self._next_check = time.monotonic() + config.poll_seconds
 
     @property
     def searchable(self) -> bool:
@@ -132,7 +133,7 @@ class Following:
         """The release and models for a question, after a check of the promotion log if it is due."""
         self._owner.check()
         if (
-            self._place.release is None
+            self._config.release is None
             and time.monotonic() >= self._next_check
             and self._checking.acquire(blocking=False)
         ):
@@ -142,7 +143,7 @@ class Following:
             except Exception as error:  # a bad release must never fail a question
                 self._record_failure(error)
             finally:
-                self._next_check = time.monotonic() + self._place.poll_seconds
+                self._next_check = time.monotonic() + self._config.poll_seconds
                 self._checking.release()
         return self.now
 
@@ -153,12 +154,12 @@ class Following:
         self.behind = str(error)
 
     def _follow(self) -> None:
-        if self._place.release is not None:
+        if self._config.release is not None:
             return
-        entry: LiveEntry | None = self.watch.read(lambda: promotion_log.current(self._place.store))
+        entry: LiveEntry | None = self.watch.read(lambda: promotion_log.current(self._config.store))
         if entry is None:
             raise Unavailable(
-                f"the catalogue {self._place.store.uri} is gone: nothing is live in it. Mount its disk or "
+                f"the catalogue {self._config.store.uri} is gone: nothing is live in it. Mount its disk or "
                 "restore it; until then the open release answers"
             )
         now = self.now
@@ -176,16 +177,16 @@ class Following:
         self.behind = None
 
     def _load_release(self, release_id: str) -> Release:
-        return self.watch.read(lambda: promotion_log.load_release(self._place.store, release_id))
+        return self.watch.read(lambda: promotion_log.load_release(self._config.store, release_id))
 
     def _open(self, entry: LiveEntry | None, release: Release, before: Current | None) -> Current:
         if before is not None and before.encoders.key == models_key(release):
             encoders = before.encoders
         else:  # before any read of the table: its models may not be trusted
-            encoders = self._place.loading.encoders(
+            encoders = self._config.models.encoders(
                 release, release.recipe if before is None else self._first
             )
-        opened = self._place.opening.open(self._place.store, release, self.watch)
+        opened = self._config.reads.open(self._config.store, release, self.watch)
         encoders.check_given()
         if before is None:
             return Current(entry, opened, encoders)

@@ -18,16 +18,16 @@ from lookdex.search.catalog import Catalog, open_catalog
 from lookdex.service.api import openapi
 from lookdex.service.api.health import health_routes
 from lookdex.service.api.routes import routes
-from lookdex.service.follow import following
+from lookdex.service.follow import follow_live
 from lookdex.service.http import problems
 from lookdex.service.http.bodies import BodyTracker
 from lookdex.service.http.caching import CachePolicy
 from lookdex.service.http.coding import Compression
-from lookdex.service.http.connections import limits_of
+from lookdex.service.http.connections import read_limits
 from lookdex.service.http.middleware import ClientShareLimit, Cors, RequestObserver, RequireToken
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import MinimumRate
-from lookdex.service.http.prefix import PathPrefix, checked_prefix
+from lookdex.service.http.prefix import PathPrefix, normalize_prefix
 from lookdex.service.http.tokens import Tokens
 from lookdex.service.page import page_routes
 from lookdex.service.photos.decoder import UploadLimits
@@ -52,7 +52,7 @@ class Parts:
         await run_in_threadpool(self.catalog.load)
         self.runner.start()
         await run_in_threadpool(self.decoders.start)
-        with following(self.catalog, self.poll_seconds):
+        with follow_live(self.catalog, self.poll_seconds):
             app.state.ready = True
             yield
             app.state.ready = False
@@ -67,9 +67,9 @@ def create_app(settings: ServiceSettings, catalog: Catalog | None = None) -> Fas
     Raises:
         ReleaseNotFound, ModelMismatch, ConfigError, StorageError: the catalogue cannot be served.
     """
-    prefix = checked_prefix(settings.root_path)
+    prefix = normalize_prefix(settings.root_path)
     metrics, tokens = Metrics(), Tokens(settings.tokens)
-    parts = _parts(settings, metrics, catalog)
+    parts = _build_parts(settings, metrics, catalog)
     app = FastAPI(
         title="lookdex",
         version=__version__,
@@ -93,7 +93,7 @@ def create_app(settings: ServiceSettings, catalog: Catalog | None = None) -> Fas
     return app
 
 
-def _parts(settings: ServiceSettings, metrics: Metrics, catalog: Catalog | None) -> Parts:
+def _build_parts(settings: ServiceSettings, metrics: Metrics, catalog: Catalog | None) -> Parts:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     runner = ModelRunner(cores if settings.device == "cpu" else 1, metrics.observe_batch)
     if catalog is None:
@@ -123,7 +123,7 @@ def _open_catalog(settings: ServiceSettings, models: SharedModels) -> Catalog:
         device=settings.device,
         loader=models,
         trusted_models=TrustedModels.from_settings(settings).names,
-        poll_seconds=float("inf"),  # `following` polls instead
+        poll_seconds=float("inf"),  # `follow_live` polls instead
         read_seconds=settings.deadline_seconds,  # the longest a request waits
         store_seconds=settings.store_seconds,
         facets=settings.facets or None,
@@ -134,7 +134,7 @@ def _add_middleware(app: FastAPI, settings: ServiceSettings, metrics: Metrics, t
     """Add the middleware, innermost first."""
     app.add_middleware(RequireToken, tokens=tokens)
     if settings.trusted_proxies:
-        app.add_middleware(ClientShareLimit, share=limits_of(settings).share)
+        app.add_middleware(ClientShareLimit, share=read_limits(settings).share)
     app.add_middleware(Compression)
     if settings.cors:
         app.add_middleware(

@@ -12,7 +12,7 @@ END_SECONDS = 0.5  # to wait for a refresh in progress; a longer one is abandone
 
 
 @contextlib.contextmanager
-def following(catalog: Catalog, seconds: float) -> Iterator[None]:
+def follow_live(catalog: Catalog, seconds: float) -> Iterator[None]:
     """Refresh the catalogue every `seconds`. The log and `Catalog.behind` say why a release cannot be opened."""
     stop = threading.Event()
 

@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookdex.service.http.caching import unchanged, weak_tag_of_bytes
+from lookdex.service.http.caching import is_unchanged, weak_etag
 from lookdex.service.http.problems import ProblemError, ProblemKind
 
 # Nothing is loaded from, sent to or framed by other origins. blob: and data: are photos held by the browser.
@@ -61,7 +61,7 @@ def page_routes() -> APIRouter:
         if found is None:
             raise ProblemError(ProblemKind.NOT_FOUND, "no such page")
         headers = HEADERS | {"ETag": found.etag}
-        if unchanged(request, found.etag):
+        if is_unchanged(request, found.etag):
             return Response(status_code=304, headers=headers)
         return Response(found.body, headers=headers, media_type=found.media_type)
 
@@ -80,7 +80,7 @@ def _read_all() -> dict[str, _File]:
                 walk(entry, f"{prefix}{entry.name}/")
             else:
                 body = entry.read_bytes()
-                by_path[prefix + entry.name] = _File(body, _type(entry.name), weak_tag_of_bytes(body))
+                by_path[prefix + entry.name] = _File(body, _type(entry.name), weak_etag(body))
 
     walk(files("lookdex.service") / "page", "")
     return by_path

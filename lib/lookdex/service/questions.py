@@ -19,7 +19,7 @@ from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import Crops, Options
 from lookdex.search.retrieval.open_release import OpenRelease
 from lookdex.service.http.arrivals import Upload, UploadSlots
-from lookdex.service.http.connections import share_of
+from lookdex.service.http.connections import compute_share
 from lookdex.service.http.gate import Gate
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.pace import MinimumRate
@@ -34,11 +34,12 @@ _UPLOADS = 4  # uploads in progress per running or waiting question; they take m
 
 @dataclass(frozen=True, slots=True)
 class EncodedAnswer:
-    """An answer encoded as JSON. seconds: by stage."""
+    """An answer encoded as JSON."""
 
     body: str
     release_id: str
     seconds: dict[str, float]
+    """By stage."""
 
 
 class QuestionHandler:
@@ -69,7 +70,7 @@ class QuestionHandler:
         self._decoders, self._runner, self._metrics, self._deadline = decoders, runner, metrics, deadline
         self._reads = Gate(_READERS, _READERS_QUEUE)
         max_uploads = _UPLOADS * (max_concurrency + queue)
-        self._arrivals = UploadSlots(max_uploads, share_of(client_share, max_uploads), pace)
+        self._arrivals = UploadSlots(max_uploads, compute_share(client_share, max_uploads), pace)
         threads = self.gate.max_threads + self._reads.max_threads
         self._threads = DaemonPool("question", threads)
         metrics.watch(catalog, self.gate)

@@ -173,12 +173,12 @@ class SharedEmbedder:
         self._texts = ModelMethod("text", inner.embed_texts, batch)
 
     def embed_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        return self._stacked(self._runner.run(self._images, images))
+        return self._stack(self._runner.run(self._images, images))
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self._stacked(self._runner.run(self._texts, texts))
+        return self._stack(self._runner.run(self._texts, texts))
 
-    def _stacked(self, vectors: list[np.ndarray]) -> np.ndarray:
+    def _stack(self, vectors: list[np.ndarray]) -> np.ndarray:
         return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
 

@@ -23,8 +23,8 @@ from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.service.app import create_app
 from lookdex.service.http.clients import Network, trusted_networks
-from lookdex.service.http.connections import ConnectionTable, limits_of
-from lookdex.service.http.observe import log_lines
+from lookdex.service.http.connections import ConnectionTable, read_limits
+from lookdex.service.http.observe import configure_logging
 from lookdex.service.http.protocol import BoundedProtocol
 
 BACKLOG = 512
@@ -42,8 +42,8 @@ def serve(settings: ServiceSettings) -> None:
     # uvicorn raises the signal again after its shutdown; these handlers then exit with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    log_lines()
-    limits, proxies = limits_of(settings), trusted_networks(settings.trusted_proxies)
+    configure_logging()
+    limits, proxies = read_limits(settings), trusted_networks(settings.trusted_proxies)
     port = _bind(settings.host, settings.port)
     host, number = port.getsockname()[:2]
     url_host = f"[{host}]" if ":" in host else host
@@ -104,7 +104,9 @@ class Server(uvicorn.Server):
         self.table.stopping = True
         for _ in range(_PASSES):  # requests that have arrived on open connections must be answered
             await asyncio.sleep(0)
-        waiting = [asyncio.create_task(self._adopt(connection)) for connection in _backlog_of(sockets or [])]
+        waiting = [
+            asyncio.create_task(self._adopt(connection)) for connection in _accept_backlog(sockets or [])
+        ]
         await super().shutdown(sockets)  # closes the listener before anything else runs
         await asyncio.gather(*waiting, return_exceptions=True)
         self._sweeps.cancel()
@@ -148,7 +150,7 @@ class _ProcessServer(Server):
         await super().shutdown(sockets)
 
 
-def _backlog_of(listeners: list[socket.socket]) -> Iterator[socket.socket]:
+def _accept_backlog(listeners: list[socket.socket]) -> Iterator[socket.socket]:
     """Accept the connections in the listeners' backlogs: closing a listener would reset them."""
     for listener in listeners:
         listener.setblocking(False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -26,9 +26,7 @@ class Listed:
     """False for broken links, pipes and sockets in a folder."""
 
 
-# Aliases, because `list` is a method inside the stores.
-Page = list[Listed]
-Names = list[str]
+Page = list[Listed]  # an alias, because `list` is a method inside the stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,7 @@ class Store(Protocol):
         """List what is directly below `prefix` ('' or ending in '/')."""
         ...
 
-    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names: ...
+    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Sequence[str]: ...
     def last_written(self, prefix: str) -> datetime | None:
         """When the newest object below a prefix was written; None if there is none."""
         ...

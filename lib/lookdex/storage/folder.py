@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,7 @@ from lookdex.errors import (
     TooLarge,
     Unavailable,
 )
-from lookdex.storage.base import Digest, Level, Listed, Names, Page, Requests
+from lookdex.storage.base import Digest, Level, Listed, Page, Requests
 from lookdex.storage.files import open_file
 
 TEMPORARY = ".lookdex-tmp-"  # files being written; never listed
@@ -67,6 +67,7 @@ class FolderStore:
         return child
 
     def ping(self, key: str, seconds: float) -> None:
+        """As `Store.ping`, but `seconds` is ignored: a read of a file cannot be given a time limit."""
         self._read(key, None, None)
 
     def get(self, key: str) -> bytes:
@@ -151,8 +152,8 @@ class FolderStore:
         folder = folder + "/" if folder else ""
         if self._folder_id(folder) in self._ancestors(folder):
             return Level([], [])
-        objects, folders = self._scan(folder, start)
-        return Level([listed for listed in objects if listed.file or markers], folders)
+        found = self._scan(folder, start)
+        return Level([listed for listed in found.objects if listed.file or markers], found.prefixes)
 
     def last_written(self, prefix: str) -> datetime | None:
         times = [self._path(listed.key).stat().st_mtime for page in self.pages(prefix) for listed in page]
@@ -170,7 +171,7 @@ class FolderStore:
                         count += 1
         return count
 
-    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names:
+    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Sequence[str]:
         if delimiter == "/":
             return self.level(prefix).prefixes
         names = (listed.key.removeprefix(prefix) for listed in self.list(prefix))
@@ -220,9 +221,9 @@ class FolderStore:
         here = self._folder_id(folder)
         if here is None or here in above:
             return
-        objects, folders = self._scan(folder, start)
-        yield from objects
-        for below in folders:
+        found = self._scan(folder, start)
+        yield from found.objects
+        for below in found.prefixes:
             yield from self._walk(below, "", (*above, here))
 
     def _ancestors(self, folder: str) -> tuple[_FolderId, ...]:
@@ -241,13 +242,13 @@ class FolderStore:
             return None
         return found.st_dev, found.st_ino
 
-    def _scan(self, folder: str, start: str) -> tuple[Page, Names]:
+    def _scan(self, folder: str, start: str) -> Level:
         if ".." in folder.split("/"):
             raise StorageError(
                 f"{folder!r} is not a valid prefix of {self.uri}: prefixes stay below the root"
             )
         objects: Page = []
-        folders: Names = []
+        folders: list[str] = []
         path = self._root / folder
         try:
             with _translate_errors(path), os.scandir(path) as entries:
@@ -265,7 +266,7 @@ class FolderStore:
                         objects.append(Listed(folder + entry.name, _etag(found), size, file=regular))
         except NotFound:  # an empty listing, as for a prefix without keys in a bucket
             pass
-        return sorted(objects, key=lambda listed: listed.key), sorted(folders)
+        return Level(sorted(objects, key=lambda listed: listed.key), sorted(folders))
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from lookdex.errors import Changed, ConfigError, NotFound, StorageError, Unavailable
 from lookdex.storage import etags, s3_deadline
-from lookdex.storage.base import Digest, Level, Listed, Names, Page, ReadOptions, S3Access, Signing
+from lookdex.storage.base import Digest, Level, Listed, Page, ReadOptions, S3Access, Signing
 from lookdex.storage.s3_connection import Client, Connection, Response
 from lookdex.storage.s3_errors import BrokenReadError, BucketIsOursError, ConflictError, translate_errors
 from lookdex.storage.s3_read import ObjectReader, ReadRequest
@@ -157,7 +157,7 @@ class S3Store:
 
     def level(self, prefix: str = "", max_pages: int | None = None, markers: bool = False) -> Level:
         objects: Page = []
-        prefixes: Names = []
+        prefixes: list[str] = []
         for number, page in enumerate(self._list_pages(prefix, "/"), start=1):
             objects += self._to_listed(page, markers)
             prefixes += [item["Prefix"].removeprefix(self._prefix) for item in page.get("CommonPrefixes", ())]
@@ -165,7 +165,7 @@ class S3Store:
                 return Level(objects, prefixes, complete=False)
         return Level(objects, prefixes)
 
-    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Names:
+    def prefixes(self, prefix: str = "", delimiter: str = "/") -> Sequence[str]:
         pages = self._list_pages(prefix, delimiter)
         found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
         return sorted(name.removeprefix(self._prefix) for name in found)

@@ -21,21 +21,21 @@ from lookdex.training.card import Card, TrainingSummary, read_curve, write_card
 from lookdex.training.loop import Average, Run, one_cycle
 from lookdex.training.mixture import Mixture
 from lookdex.training.network import (
+    amp_dtype_for,
     export,
     groups,
     has_statistics,
     label_numbers,
     mixed_precision,
     open_network,
-    to_half,
     train_mode,
 )
 from lookdex.training.processes import Group, join
-from lookdex.training.regions import RegionLoss, rarity
+from lookdex.training.regions import RegionLoss, region_weights
 from lookdex.training.scores import Detected, detect_scenes, operating_point
 from lookdex.training.windows import Batch, Inputs, Windows
 
-BOX_WEIGHT = 2.0  # a loose box hurts the embedder more than a missed one: its crop includes neighbours
+BOX_WEIGHT = 2.0  # a loose box hurts the embedder more than a missed object: its crop includes neighbours
 REGION_WEIGHT = 0.5
 AVERAGE = 0.997  # moving average of the exported weights, over some 300 steps
 SAVE_EVERY = 120.0  # seconds
@@ -150,7 +150,7 @@ def start(settings: Settings, mixture: Mixture, device: torch.device) -> State:
     regions = None
     if masks:
         found = mixture.regions(tuple(label_numbers(settings.config)))
-        regions = RegionLoss(detector.get_submodule("backbone"), rarity(found, masks))
+        regions = RegionLoss(detector.get_submodule("backbone"), region_weights(found, masks))
     learner = Learner(detector, regions).to(device)
     optimizer = torch.optim.AdamW(groups(learner), lr=settings.rate, weight_decay=0.03)
     return State(learner, optimizer, Average(detector, AVERAGE))
@@ -164,16 +164,16 @@ def learn(
     Args:
         module: the state's learner, distributed over the group.
     """
-    started = has_statistics(state.learner.detector, settings.start)
-    kind = to_half(group.device)
-    scaler = torch.amp.GradScaler(enabled=kind is torch.float16)
+    pretrained_stats = has_statistics(state.learner.detector, settings.start)
+    amp_dtype = amp_dtype_for(group.device)
+    scaler = torch.amp.GradScaler(enabled=amp_dtype is torch.float16)
     measured = run.seconds
     workers = count_workers(group.device) if settings.workers is None else settings.workers
     with prefetch(partial(batches, settings, mixture, group.rank), workers) as source:
         while (progress := group.agree(run.progress)) < 1:
-            train_mode(module, started)
-            with mixed_precision(group.device, kind):
-                losses = module(next(source).on(group.device))
+            train_mode(module, pretrained_stats)
+            with mixed_precision(group.device, amp_dtype):
+                losses = module(next(source).to(group.device))
             state.optimizer.zero_grad(set_to_none=True)
             scaler.scale(sum(losses.values())).backward()
             scaler.unscale_(state.optimizer)

@@ -122,7 +122,7 @@ def train_mode(model: nn.Module, frozen_statistics: bool) -> None:
         freeze_statistics(model)
 
 
-def to_half(device: torch.device) -> torch.dtype | None:
+def amp_dtype_for(device: torch.device) -> torch.dtype | None:
     """The 16-bit type to train in: bfloat16 if the GPU supports it, else float16; None on a CPU, which stays at
     float32.
     """
@@ -131,8 +131,8 @@ def to_half(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def mixed_precision(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
-    return contextlib.nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
+def mixed_precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
 def groups(model: nn.Module) -> list[dict[str, Any]]:

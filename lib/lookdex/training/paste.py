@@ -16,9 +16,9 @@ import numpy as np
 from lookdex.training.scenes import Photo, Scene
 from lookdex.training.sources import read
 
-LEAST_SIDE = 40  # pixels; smaller cut-outs would be enlarged
-LEAST_FILLED = 0.35  # minimum share of its box that a cut-out fills; less is mostly hidden
-KEPT_SIDE = 320  # maximum side of a cached cut-out, pixels
+MIN_SIDE = 40  # pixels; smaller cut-outs would be enlarged
+MIN_FILLED = 0.35  # minimum share of its box that a cut-out fills; less is mostly hidden
+CACHED_MAX_SIDE = 320  # maximum side of a cached cut-out, pixels
 COVERED = 0.6  # objects covered by more than this are dropped
 
 
@@ -40,7 +40,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray, box: np.ndarray, label: str) ->
         return None
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     inside = inside[top:bottom, left:right]
-    if min(inside.shape) < LEAST_SIDE or inside.mean() < LEAST_FILLED:
+    if min(inside.shape) < MIN_SIDE or inside.mean() < MIN_FILLED:
         return None
     alpha = cv2.GaussianBlur(inside.astype(np.uint8) * 255, (3, 3), 0)
     colours = image[y0 + top : y0 + bottom, x0 + left : x0 + right]
@@ -64,7 +64,7 @@ def vary(thing: CutOut, rng: np.random.Generator, longer: float) -> CutOut:
     )
 
 
-def ground(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def make_background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Generate a background: uint8 (height, width, 3), plain, shaded, or slightly grained."""
     colour = rng.uniform(150, 255) + rng.normal(0, 8, 3) if rng.random() < 0.75 else rng.uniform(20, 235, 3)
     slope = np.linspace(-1, 1, height)[:, None] * rng.normal(0, 9) + np.linspace(-1, 1, width) * rng.normal(
@@ -77,7 +77,7 @@ def ground(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(colour + (slope + grain)[:, :, None], 0, 255).astype(np.uint8)
 
 
-def lay(image: np.ndarray, thing: CutOut, x: int, y: int, shadow: float = 0.0) -> np.ndarray:
+def paste(image: np.ndarray, thing: CutOut, x: int, y: int, shadow: float = 0.0) -> np.ndarray:
     """Draw a cut-out on `image` (uint8 RGB, in place) with its corner at (x, y); it may extend beyond the image.
 
     Returns the covered pixels: bool (H, W).
@@ -106,27 +106,27 @@ def find_box(covered: np.ndarray) -> np.ndarray:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
-def flat(thing: CutOut, height: int, width: int, region: int, rng: np.random.Generator) -> Photo:
+def flat_lay_photo(thing: CutOut, height: int, width: int, region: int, rng: np.random.Generator) -> Photo:
     """A catalogue photo of one cut-out; `region` is its value in the photo's mask (0 is the background)."""
-    image = ground(height, width, rng)
+    image = make_background(height, width, rng)
     h, w = thing.pixels.shape[:2]
     fits = min(height / h, width / w) * max(h, w)  # the longer side at which it fills the photo
     view = vary(thing, rng, fits * rng.uniform(0.55, 0.97))
     h, w = view.pixels.shape[:2]
     x = round((width - w) / 2 + rng.normal(0, 0.04 * width))
     y = round((height - h) / 2 + rng.normal(0, 0.04 * height))
-    covered = lay(image, view, x, y, shadow=rng.uniform(0, 0.45))
+    covered = paste(image, view, x, y, shadow=rng.uniform(0, 0.45))
     return Photo(image, find_box(covered)[None], (thing.label,), covered.astype(np.uint8) * np.uint8(region))
 
 
-def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> Photo:
+def paste_onto_photo(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> Photo:
     """Paste a cut-out into a photo, with `region` in its mask, and drop objects that it covers."""
     height, width = photo.pixels.shape[:2]
     view = vary(thing, rng, rng.uniform(0.2, 0.5) * height)
     h, w = view.pixels.shape[:2]
     x, y = int(rng.uniform(0, max(1, width - w))), int(rng.uniform(0, max(1, height - h)))
     image = photo.pixels.copy()
-    covered = lay(image, view, x, y)
+    covered = paste(image, view, x, y)
     if not covered.any():
         return Photo(image, photo.boxes, photo.labels, photo.mask)
     kept = [
@@ -142,7 +142,7 @@ def onto(photo: Photo, thing: CutOut, region: int, rng: np.random.Generator) -> 
 class Wardrobe:
     """Draws cut-outs from photos with masks.
 
-    Labels are drawn by the square root of their frequency. Cut-outs are cached as PNG, no larger than KEPT_SIDE.
+    Labels are drawn by the square root of their frequency. Cut-outs are cached as PNG, no larger than CACHED_MAX_SIDE.
 
     Args:
         names: box tags by mask value.
@@ -158,8 +158,8 @@ class Wardrobe:
             if tag in self._numbers
         ]
         often = Counter(scene.labels[i] for scene, i in self._things)
-        chances = np.cumsum([often[scene.labels[i]] ** -0.5 for scene, i in self._things])
-        self._chances = chances / chances[-1:]
+        cdf = np.cumsum([often[scene.labels[i]] ** -0.5 for scene, i in self._things])
+        self._cdf = cdf / cdf[-1:]
         self._kept: dict[int, np.ndarray | None] = {}
 
     def __len__(self) -> int:
@@ -168,7 +168,7 @@ class Wardrobe:
     def draw(self, rng: np.random.Generator, tries: int = 8) -> CutOut | None:
         """Draw a random cut-out; None after `tries` in a row that were too small or too hidden."""
         for _ in range(tries if self._things else 0):
-            which = min(int(np.searchsorted(self._chances, rng.random())), len(self) - 1)
+            which = min(int(np.searchsorted(self._cdf, rng.random())), len(self) - 1)
             if which not in self._kept:
                 self._kept[which] = self._cut(*self._things[which])
             data = self._kept[which]
@@ -186,6 +186,6 @@ class Wardrobe:
         )
         if found is None:
             return None
-        scale = min(1.0, KEPT_SIDE / max(found.pixels.shape[:2]))
+        scale = min(1.0, CACHED_MAX_SIDE / max(found.pixels.shape[:2]))
         small = cv2.resize(found.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return cv2.imencode(".png", small, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]

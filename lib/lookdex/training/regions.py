@@ -21,6 +21,7 @@ from lookdex.errors import ConfigError
 
 UNKNOWN = 255
 BODY = ("skin", "hair")
+_COUNTING_SIZE = 160, 104  # height, width: enough pixels to estimate frequencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,14 @@ def regions(labels: Sequence[str], mask_names: Sequence[str], label_of: Mapping[
     return Regions(names, table)
 
 
-def rarity(found: Regions, masks: Sequence[Path]) -> Tensor:
+def region_weights(found: Regions, masks: Sequence[Path]) -> Tensor:
     """Loss weight per region, float32 (n,): inverse square root of its frequency in the masks.
 
     The mean over the masks' pixels is 1. Regions in no mask have weight 0.
     """
     counts = np.zeros(256)
     for path in masks:
-        counts += np.bincount(found.read(path, 160, 104).ravel(), minlength=256)
+        counts += np.bincount(found.read(path, *_COUNTING_SIZE).ravel(), minlength=256)
     share = counts[: len(found.names)] / max(1.0, counts[: len(found.names)].sum())
     weights = np.where(share > 0, 1 / np.sqrt(np.maximum(share, 1e-4)), 0)
     return torch.from_numpy((weights / max(1e-9, float((weights * share).sum()))).astype(np.float32))

@@ -12,14 +12,14 @@ import torch
 from lookdex.models.pixels import choose_canvas
 from lookdex.training.augment import mosaic, recolour, window
 from lookdex.training.mixture import FLATS, ODDS, Mixture
-from lookdex.training.paste import flat, onto
+from lookdex.training.paste import flat_lay_photo, paste_onto_photo
 from lookdex.training.scenes import Photo, Scene
 from lookdex.training.sources import read
 
 # Training windows are drawn at a slightly larger scale than at inference (`augment.ZOOM`), so that small objects
 # keep their pixels; whole photos at that scale would cost more.
 WINDOW = 0.92  # relative to the canvas's sides
-UPRIGHT, SQUARE, WIDE = 0.65, 0.25, 0.10  # window shapes: fashion photos are mostly upright
+PORTRAIT, SQUARE, LANDSCAPE = 0.65, 0.25, 0.10  # window shapes: fashion photos are mostly portrait
 PASTED = 0.25  # share of photos with masks that get another pasted object
 MOSAICS = 0.08  # share of views that are mosaics
 COMMON = 0.3  # photos whose rarest label is in less than this share of photos are oversampled
@@ -50,7 +50,7 @@ class Batch:
     labels: list[np.ndarray]
     """int64 (m,) per window."""
 
-    def on(self, device: torch.device) -> Inputs:
+    def to(self, device: torch.device) -> Inputs:
         """Convert to the network's inputs on its device."""
         pixels = self.pixels.to(device).permute(0, 3, 1, 2).float().div_(255)  # channels last in memory
         targets = [
@@ -78,12 +78,12 @@ class Windows:
         self._rng, self._numbers, self._canvases, self._half = rng, numbers, canvases, mixture.half
         self._wardrobe, self._regions = mixture.wardrobe(), mixture.regions(tuple(numbers))
         self._scenes = {n: s for n, s in mixture.train.items() if (self._wardrobe if n == FLATS else s)}
-        self._chances = {name: repeats(scenes) for name, scenes in self._scenes.items()}
+        self._cdf = {name: sampling_cdf(scenes) for name, scenes in self._scenes.items()}
         self._sources = list(self._scenes)
         self._odds = _shares([ODDS[name] for name in self._sources])
         self._windows = sorted({training_window(canvas) for canvas in canvases})
         self._window_odds = _shares(
-            [UPRIGHT if h > w else SQUARE if h == w else WIDE for h, w in self._windows]
+            [PORTRAIT if h > w else SQUARE if h == w else LANDSCAPE for h, w in self._windows]
         )
 
     def batch(self, size: int) -> Batch:
@@ -112,8 +112,10 @@ class Windows:
             thing = self._wardrobe.draw(rng)
             if thing is None:
                 return self._photo(canvas)
-            return flat(thing, 2 * canvas[0], 2 * canvas[1], self._regions.names.index(thing.label), rng)
-        scene = self._scenes[name][int(np.searchsorted(self._chances[name], rng.random()))]
+            return flat_lay_photo(
+                thing, 2 * canvas[0], 2 * canvas[1], self._regions.names.index(thing.label), rng
+            )
+        scene = self._scenes[name][int(np.searchsorted(self._cdf[name], rng.random()))]
         half = name in self._half
         pixels = read(scene.path, half)
         mask = self._regions.read(scene.mask, *pixels.shape[:2])
@@ -121,7 +123,7 @@ class Windows:
         if scene.mask is not None and rng.random() < PASTED:
             thing = self._wardrobe.draw(rng)
             if thing is not None:
-                return onto(photo, thing, self._regions.names.index(thing.label), rng)
+                return paste_onto_photo(photo, thing, self._regions.names.index(thing.label), rng)
         return photo
 
 
@@ -131,7 +133,7 @@ def training_window(canvas: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def repeats(scenes: Sequence[Scene]) -> np.ndarray:
+def sampling_cdf(scenes: Sequence[Scene]) -> np.ndarray:
     """Cumulative sampling probabilities (n,) that oversample photos with rare labels.
 
     Repeat factors by each photo's rarest label (Gupta et al., LVIS, 2019).
@@ -139,9 +141,9 @@ def repeats(scenes: Sequence[Scene]) -> np.ndarray:
     shown = Counter(label for scene in scenes for label in set(scene.labels))
     factor = {label: max(1.0, (COMMON * len(scenes) / count) ** 0.5) for label, count in shown.items()}
     repeat = np.array([max((factor[label] for label in scene.labels), default=1.0) for scene in scenes])
-    chances = np.cumsum(repeat / repeat.sum())
-    chances[-1:] = 1.0
-    return chances
+    cdf = np.cumsum(repeat / repeat.sum())
+    cdf[-1:] = 1.0
+    return cdf
 
 
 def _shares(odds: Sequence[float]) -> np.ndarray:

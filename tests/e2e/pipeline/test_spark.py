@@ -287,7 +287,7 @@ JVM_ERRORS = {
 
 @pytest.mark.parametrize(("output", "cause"), JVM_ERRORS.items())
 def test_message_for_a_jvm_that_does_not_start(output: str, cause: str) -> None:
-    message = jvm.why_not(output.splitlines())
+    message = jvm.explain_failed_start(output.splitlines())
     assert cause in message
     assert (NO_JAVA in message) == ("Java" in cause or "lacks" in cause)
     assert "\tat " not in message

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from lookdex.config import ServiceSettings
 from lookdex.service import create_app
 from lookdex.service.http.clients import trusted_networks
-from lookdex.service.http.connections import ConnectionTable, limits_of
+from lookdex.service.http.connections import ConnectionTable, read_limits
 from lookdex.service.http.problems import ProblemKind
 from lookdex.service.server import Server
 from lookdex.storage import open_store
@@ -42,7 +42,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     config = ServiceSettings(catalog=uri, root_path="lookdex/", trusted_proxies=("127.0.0.1",), decoders=1)
     app = create_app(config, opened(uri))
     proxies = trusted_networks(config.trusted_proxies)
-    with served(Server(app, ConnectionTable(limits_of(config), app.state.metrics), proxies)) as (port, _):
+    with served(Server(app, ConnectionTable(read_limits(config), app.state.metrics), proxies)) as (port, _):
         yield port
 
 

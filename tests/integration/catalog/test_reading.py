@@ -25,8 +25,8 @@ from lookdex.errors import (
     TooSlow,
     Unavailable,
 )
-from lookdex.search.retrieval.open_release import filter_error
-from lookdex.search.retrieval.table import MOST_STUCK, ReadTable
+from lookdex.search.retrieval.open_release import to_filter_error
+from lookdex.search.retrieval.table import MAX_STUCK, ReadTable
 from lookdex.storage import open_store
 from tests.support import nights
 
@@ -125,7 +125,7 @@ UNDAMAGED: Any = SimpleNamespace(check=lambda: None)
 def test_hanging_reads_time_out_and_are_bounded() -> None:
     dataset = Endless()
     table = ReadTable(cast(Any, dataset), "release n1: items", UNDAMAGED, seconds=0.05)
-    for _ in range(MOST_STUCK):
+    for _ in range(MAX_STUCK):
         with pytest.raises(
             TooSlow, match=r"release n1: items: a read has not finished within 0\.05 s.*rollback"
         ):
@@ -133,7 +133,7 @@ def test_hanging_reads_time_out_and_are_bounded() -> None:
     # No further read is started, so that threads do not pile up.
     with pytest.raises(TooSlow, match="4 reads have not finished"):
         table.to_table()
-    assert dataset.reads == MOST_STUCK
+    assert dataset.reads == MAX_STUCK
     dataset.end.set()
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -160,7 +160,7 @@ def test_errors_from_files_are_not_reported_as_bad_queries() -> None:
     def converted(text: str) -> LookdexError:
         error = CorruptData("…")
         error.__cause__ = ValueError(text)
-        return filter_error(error, "(`price` > 5)", schema)
+        return to_filter_error(error, "(`price` > 5)", schema)
 
     assert isinstance(converted("Invalid user input: cannot compare"), BadQuery)
     assert isinstance(converted(f"Invalid user input: _indices/ab-12/index.idx: overflow, {AT}"), CorruptData)

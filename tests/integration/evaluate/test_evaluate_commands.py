@@ -13,7 +13,7 @@ from click.testing import Result
 from PIL import Image
 
 from lookdex.cli.evaluate import evaluate
-from lookdex.cli.evaluate.common import pair
+from lookdex.cli.evaluate.common import resolve_models
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
 from lookdex.evaluate.report import table
@@ -126,10 +126,10 @@ def test_detection_figures(tmp_path: Path) -> None:
 
 def test_models_option_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> None:
     config = NightSettings(detector="d", embedder="e")
-    assert pair(None, config) == ("d", "e")
-    assert pair("lookdex-tiny", config) == ("lookdex-tiny", "lookdex-tiny")
-    assert pair("hf-hub:org/model", config) == ("d", "hf-hub:org/model")
-    assert pair("transformers:org/model", config) == ("transformers:org/model", "e")
+    assert resolve_models(None, config) == ("d", "e")
+    assert resolve_models("lookdex-tiny", config) == ("lookdex-tiny", "lookdex-tiny")
+    assert resolve_models("hf-hub:org/model", config) == ("d", "hf-hub:org/model")
+    assert resolve_models("transformers:org/model", config) == ("transformers:org/model", "e")
     for name, content in {
         "both/detector/config.json": '{"builder": "x"}',
         "both/embedder/open_clip_config.json": "{}",
@@ -138,10 +138,10 @@ def test_models_option_names_a_pair_a_folder_or_one_model(tmp_path: Path) -> Non
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(content)
     both, one = tmp_path / "both", tmp_path / "one"
-    assert pair(str(both), config) == (f"torchvision:{both / 'detector'}", str(both / "embedder"))
-    assert pair(str(one), config) == (f"transformers:{one}", "e")
+    assert resolve_models(str(both), config) == (f"torchvision:{both / 'detector'}", str(both / "embedder"))
+    assert resolve_models(str(one), config) == (f"transformers:{one}", "e")
     with pytest.raises(ConfigError, match="has no model"):
-        pair(str(tmp_path), config)
+        resolve_models(str(tmp_path), config)
 
 
 def test_tables_are_printed_as_markdown() -> None:

@@ -123,9 +123,9 @@ def test_batches_are_drawn_by_worker_processes(data: Path, tmp_path: Path) -> No
     )
     with source(settings, workers=1) as drawn:
         batch = drawn.batch(0.9)
-    assert len(batch.pictures) == len(batch.thing) == len(batch.captions)
-    half = len(batch.thing) // 2
-    np.testing.assert_array_equal(batch.thing[:half], batch.thing[half:])
+    assert len(batch.pictures) == len(batch.instance) == len(batch.captions)
+    half = len(batch.instance) // 2
+    np.testing.assert_array_equal(batch.instance[:half], batch.instance[half:])
     assert list((tmp_path / "run" / "crops").glob("*.npz"))
 
 
@@ -156,7 +156,7 @@ def test_photos_with_generated_boxes_are_used(data: Path, tmp_path: Path) -> Non
         box = Box(*(round(v) for v in place.box or ()))
         seen = colour.describe(np.asarray(Image.open(place.path)), box, name).name
         assert f"{seen} {name}" in captions
-    assert {thing for _, thing, *_ in new} <= set(both.batch().thing.tolist())
+    assert {thing for _, thing, *_ in new} <= set(both.batch().instance.tolist())
 
 
 def test_rendered_products_of_a_batch_are_lookalikes(data: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_rendered_products_of_a_batch_are_lookalikes(data: Path, tmp_path: Path)
     with source(settings, workers=0) as drawn:
         for _ in range(6):
             batch = drawn.batch(0.9)
-            rendered = [f"P{n:06d}" for n in batch.thing[: len(batch.thing) // 2] if n < 10_000_000]
+            rendered = [f"P{n:06d}" for n in batch.instance[: len(batch.instance) // 2] if n < 10_000_000]
             assert len(rendered) == 5
             assert any(set(rendered) == {product, *few.beside(product, 4, rng)} for product in rendered)
 

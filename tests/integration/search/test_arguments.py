@@ -251,7 +251,7 @@ def pick(name: str) -> Call:
 
 
 def opening(name: str) -> Call:
-    return lambda shop, value: lookdex.open_catalog(**{"uri": shop._place.store.uri, **MODELS, name: value})
+    return lambda shop, value: lookdex.open_catalog(**{"uri": shop._config.store.uri, **MODELS, name: value})
 
 
 CALLS: dict[str, Call] = {
@@ -305,7 +305,7 @@ def test_str_subclass_with_raising_methods_is_text(shop: Catalog, call: str) -> 
     assert (
         shop.search_text(OddText("red"), sort=OddText("-price"), facets=[OddText("price")]).facets is not None
     )
-    assert lookdex.open_catalog(shop._place.store.uri, release=OddText("night-1"), **MODELS).release.items
+    assert lookdex.open_catalog(shop._config.store.uri, release=OddText("night-1"), **MODELS).release.items
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -344,7 +344,7 @@ def test_error_of_a_model_is_not_converted(shop: Catalog) -> None:
             raise TypeError("a fault within")
 
     with pytest.raises(TypeError, match="a fault within"):
-        lookdex.open_catalog(shop._place.store.uri, **MODELS | {"detector": Broken()}).search(PHOTO)
+        lookdex.open_catalog(shop._config.store.uri, **MODELS | {"detector": Broken()}).search(PHOTO)
 
 
 # ── types ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -64,7 +64,7 @@ def test_box_needs_no_detector_and_its_label_limits_the_category(shop: Catalog, 
         def detect(self, images: Sequence[np.ndarray]) -> Never:
             raise AssertionError("the detector ran")
 
-    catalog = opened(shop._place.store.uri, detector=Unused())
+    catalog = opened(shop._config.store.uri, detector=Unused())
     (found,) = catalog.search(picture("red", "blue"), k=4, box=(48, 12, 82, 84), label="shoes").objects
     assert (found.kind, found.label, found.label_ko, found.within) == (LaneKind.BOX, "shoes", "신발", "shoes")
     assert labels(found) == {"shoes"}
@@ -156,7 +156,7 @@ def test_text_that_names_a_category_limits_the_search_to_it(shop: Catalog) -> No
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return super().embed_texts([text.split()[0] for text in texts])
 
-    reading = opened(shop._place.store.uri, embedder=Reading())
+    reading = opened(shop._config.store.uri, embedder=Reading())
     found = reading.search_text("red shoes", k=4).objects[0]
     assert (found.kind, found.within, labels(found)) == (LaneKind.TEXT, "shoes", {"shoes"})
     assert labels(reading.search_text("red shoes", k=1, widen="always").objects[0]) == {"top"}
@@ -190,7 +190,7 @@ def test_colour_named_in_the_text_comes_first(tmp_path: Path) -> None:
     items = catalog.opened.items.dataset
     items.update({"colour": "'navy'"}, where="product_id >= 'q'")
     promotion_log.save_release(
-        catalog._place.store, replace(catalog.release, release_id="night-2", items_version=items.version)
+        catalog._config.store, replace(catalog.release, release_id="night-2", items_version=items.version)
     )
 
     class Reading(FakeEmbedder):
@@ -235,7 +235,7 @@ def test_product_without_objects_is_searched_by_its_photo(tmp_path: Path) -> Non
     items = catalog.opened.items.dataset
     items.delete("product_id = 'p000' AND scope = 'object'")
     release = replace(catalog.release, release_id="night-2", items_version=items.version)
-    promotion_log.save_release(catalog._place.store, release)
+    promotion_log.save_release(catalog._config.store, release)
     assert opened(tmp_path, release="night-2").similar("p000", k=2).objects[0].matches
 
 
@@ -315,7 +315,7 @@ def test_whole_photo_is_embedded_during_detection(shop: Catalog) -> None:
             embedding.set()
             return super().embed_images(images)
 
-    catalog = opened(shop._place.store.uri, detector=Detector(), embedder=Embedder())
+    catalog = opened(shop._config.store.uri, detector=Detector(), embedder=Embedder())
     catalog.search(picture("red", "blue"))
     assert calls == {"detect": [1], "embed": [1, 2]}  # the whole, then its objects together
     catalog.search(picture("red", "blue"), whole=False)
@@ -370,7 +370,7 @@ def test_text_with_a_word_of_the_products_is_understood(shop: Catalog, held: boo
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             return super().embed_texts(["red"] * len(texts))
 
-    catalog = opened(shop._place.store.uri, embedder=Anything())
+    catalog = opened(shop._config.store.uri, embedder=Anything())
     if held:
         catalog.load()
     for text, understood in {
@@ -386,7 +386,7 @@ def test_text_with_a_word_of_the_products_is_understood(shop: Catalog, held: boo
 
 
 def test_rows_held_in_memory_give_the_same_answers(shop: Catalog) -> None:
-    held = opened(shop._place.store.uri).load()
+    held = opened(shop._config.store.uri).load()
     assert held.opened.rows.held
     for options in (Options(k=9), Options(k=4, colour=0.3, crops=Crops.ALL), Options(look_photos=2)):
         answers = [c.ask(picture("red", "blue"), options=options) for c in (shop, held)]

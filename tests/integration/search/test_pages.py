@@ -25,7 +25,7 @@ from lookdex.search.answer.lanes import FoundObject
 from lookdex.search.catalog import Catalog
 from lookdex.search.query.options import MAX_K, Options
 from lookdex.search.retrieval import pages
-from lookdex.search.retrieval.pages import arranged
+from lookdex.search.retrieval.pages import sort_candidates
 from lookdex.search.retrieval.product_columns import Order
 from lookdex.search.retrieval.ranking import Candidate
 from lookdex.search.retrieval.rows import ItemRow
@@ -256,7 +256,7 @@ def test_pages_are_parts_of_the_same_blocks(k: int, by_price: bool, data: st.Dat
     offset = data.draw(st.integers(0, MAX_K - k))
     sorting: dict[str, Any] = {"sort": "price", "pool": MAX_K} if by_price else {}
     options = Options(k=k, offset=offset, **sorting)
-    blocks = pages.blocks(options)
+    blocks = pages.select_blocks(options)
     assert blocks == pages.BLOCKS[: len(blocks)]
     assert offset + k <= blocks[-1].end
     if not by_price:
@@ -347,7 +347,7 @@ def candidate(n: int, value: object, tier: int = 0, similarity: float = 0.9) -> 
 def test_values_of_every_type_are_sorted_with_missing_ones_last(values: tuple[object, ...]) -> None:
     ranked = [candidate(n, value) for n, value in enumerate(values)]
     up, down = (
-        [c.id for c in arranged(ranked, Order("x", descending), None)] for descending in (False, True)
+        [c.id for c in sort_candidates(ranked, Order("x", descending), None)] for descending in (False, True)
     )
     assert up == [2, 3, 1, 0]
     assert down == ([1, 2, 3, 0] if values[2] == values[3] else [1, 3, 2, 0])
@@ -355,16 +355,16 @@ def test_values_of_every_type_are_sorted_with_missing_ones_last(values: tuple[ob
 
 def test_matches_of_other_categories_and_weak_ones_follow() -> None:
     ranked = [candidate(0, 9), candidate(1, 5, similarity=0.1), candidate(2, 1, tier=1), candidate(3, None)]
-    assert [c.id for c in arranged(ranked, Order("x", False), 0.5)] == [0, 3, 1, 2]
-    assert [c.id for c in arranged(ranked, Order("x", False), None)] == [1, 0, 3, 2]
-    assert arranged(ranked, None, 0.5) == ranked
+    assert [c.id for c in sort_candidates(ranked, Order("x", False), 0.5)] == [0, 3, 1, 2]
+    assert [c.id for c in sort_candidates(ranked, Order("x", False), None)] == [1, 0, 3, 2]
+    assert sort_candidates(ranked, None, 0.5) == ranked
 
 
 def test_unsortable_columns_are_refused(tmp_path: Path) -> None:
     columns = pa.schema([("title", pa.string()), ("price", pa.float64()), ("url", pa.list_(pa.string()))])
     catalog = shop_in(tmp_path, [Shown("p1", "red")], columns=columns)
     assert catalog.sortable == ("title", "price")
-    for wrong in ("prise", "url", "-url", "-score", "vector", "--price"):
+    for wrong in ("prise", "url", "-url", "vector", "--price"):
         with pytest.raises(BadQuery, match="can be sorted by: score, title, price"):
             catalog.search_text("red", sort=wrong)
     with pytest.raises(BadQuery, match="sort"):  # before a model runs: the fake would refuse the text

@@ -13,7 +13,7 @@ import pytest
 
 from lookdex.errors import AccessDenied, NotFound, Unavailable
 from lookdex.search.retrieval import watch as watches
-from lookdex.search.retrieval.watch import Late, StoreWatch
+from lookdex.search.retrieval.watch import LateReadError, StoreWatch
 from lookdex.storage import Store
 
 SECONDS = 0.2
@@ -142,7 +142,7 @@ def test_read_over_its_limit_is_late_and_its_end_is_reported(store: FakeStore) -
     watch, end = watching(store, 0.02), threading.Event()
     ended: list[int] = []
     for limit in (0.001, 0.05):
-        with pytest.raises(Late):
+        with pytest.raises(LateReadError):
             watch.read(lambda: end.wait(20), limit, lambda: ended.append(1))
     assert watch.health.left == 2
     end.set()
@@ -182,10 +182,10 @@ def test_only_one_ping_hangs_at_a_time(store: FakeStore, monkeypatch: pytest.Mon
 
 
 def test_abandoned_reads_are_bounded(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watches, "MOST_LEFT", 2)
+    monkeypatch.setattr(watches, "MAX_LEFT", 2)
     watch, end = watching(store), threading.Event()
     for _ in range(2):
-        with pytest.raises(Late):
+        with pytest.raises(LateReadError):
             watch.read(lambda: end.wait(20), 0.001)
     with pytest.raises(Unavailable, match="2 reads from the store have not finished"):
         watch.read(lambda: 1)

@@ -30,7 +30,7 @@ from lookdex.imaging import codec, container
 from lookdex.records import Reason
 from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos import decoding
-from lookdex.service.photos.decoder import DecodeFailure, DecoderLost, LossCause, UploadLimits
+from lookdex.service.photos.decoder import DecodeFailure, DecoderLostError, LossCause, UploadLimits
 from lookdex.service.photos.decoding import DecoderPool
 from tests.fakes import COLOURS
 from tests.support.catalogs import picture
@@ -247,7 +247,7 @@ class ScriptedDecoder:
 
 
 PIXELS = np.zeros((20, 20, 3), np.uint8)
-CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
+CRASHED, KILLED = DecoderLostError(-signal.SIGSEGV), DecoderLostError(-signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -257,11 +257,16 @@ CRASHED, KILLED = DecoderLost(-signal.SIGSEGV), DecoderLost(-signal.SIGKILL)
         ([KILLED, PIXELS], None, None, [LossCause.KILLED]),
         ([CRASHED, PIXELS], None, None, [LossCause.CRASHED]),  # an earlier photo may have damaged the process
         ([CRASHED, CRASHED], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
-        ([DecoderLost(1), DecoderLost(1)], ProblemKind.BAD_PHOTO, Reason.CORRUPT, [LossCause.CRASHED] * 2),
-        ([KILLED, KILLED], ProblemKind.BUSY, None, [LossCause.KILLED] * 2),
-        ([DecoderLost(-signal.SIGPROF)], ProblemKind.BAD_PHOTO, "too_slow", [LossCause.TOO_SLOW]),
         (
-            [KILLED, DecoderLost(-signal.SIGPROF)],
+            [DecoderLostError(1), DecoderLostError(1)],
+            ProblemKind.BAD_PHOTO,
+            Reason.CORRUPT,
+            [LossCause.CRASHED] * 2,
+        ),
+        ([KILLED, KILLED], ProblemKind.BUSY, None, [LossCause.KILLED] * 2),
+        ([DecoderLostError(-signal.SIGPROF)], ProblemKind.BAD_PHOTO, "too_slow", [LossCause.TOO_SLOW]),
+        (
+            [KILLED, DecoderLostError(-signal.SIGPROF)],
             ProblemKind.BAD_PHOTO,
             "too_slow",
             [LossCause.KILLED, LossCause.TOO_SLOW],

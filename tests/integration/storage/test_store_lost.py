@@ -15,7 +15,7 @@ from lookdex.config import ServiceSettings
 from lookdex.errors import Unavailable
 from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval.table import ReadKind
-from lookdex.service.follow import following
+from lookdex.service.follow import follow_live
 from lookdex.service.http.problems import ProblemKind
 from lookdex.storage import ReadOptions, Store, open_store
 from tests.support.catalogs import go_live, opened, picture, publish, stock, with_index
@@ -115,14 +115,14 @@ def test_service_that_answers_from_memory_stays_ready(
     monkeypatch.setattr(store, "ping", lost)
     for reader, status in ((exact, 503), (catalog, 200)):
         with pytest.raises(Unavailable):
-            reader._following().watch.read(broken)
+            reader._follower().watch.read(broken)
         while reader.store_health.problem is None:
             time.sleep(0.005)
         similar, ready = get(reader, store, "/v1/products/p001/similar", "/readyz")
         assert (similar.status_code, ready.status_code) == (200, status)
     assert "from memory" in ready.text
     with pytest.raises(Unavailable):
-        catalog._following().watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
+        catalog._follower().watch.read(broken, kind=lambda: ReadKind(True, (), frozenset({"scope"})))
     assert get(catalog, store, "/readyz")[0].status_code == 503
 
 
@@ -141,7 +141,7 @@ def test_hanging_refresh_does_not_block_shutdown() -> None:
         started.set()
         end.wait(20)
 
-    with following(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]  # refresh is all it needs
+    with follow_live(SimpleNamespace(refresh=refresh), 0.01):  # type: ignore[arg-type]  # refresh is all it needs
         assert started.wait(20)
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "follow"] == [True]
     end.set()

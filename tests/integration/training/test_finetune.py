@@ -27,7 +27,7 @@ from lookdex.training.embedder import shop
 from lookdex.training.embedder.drawing import open_source
 from lookdex.training.embedder.finetune import Settings, finetune, open_shop, split
 from lookdex.training.embedder.fit import Batch, Options
-from lookdex.training.embedder.losses import Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.losses import CrossBatchMemory, Heads, caption_loss, pair_loss
 from lookdex.training.embedder.shop import Part, Picture, Shop, move_to_file
 from tests.fakes import COLOURS
 from tests.support.catalogs import publish, stock
@@ -96,12 +96,12 @@ def test_batch_has_two_pictures_of_each_product(seed: int, views: int, categorie
     batch = generated.batch(0.5)
     n = len(batch.pictures) // 2
     assert n == 6
-    np.testing.assert_array_equal(batch.thing[:n], batch.thing[n:])
-    assert len(set(batch.thing[:n].tolist())) == n
+    np.testing.assert_array_equal(batch.instance[:n], batch.instance[n:])
+    assert len(set(batch.instance[:n].tolist())) == n
     assert batch.captions[:n] == batch.captions[n:]
     for half in range(2):
         for i in range(n):
-            number = int(batch.thing[i])
+            number = int(batch.instance[i])
             assert generated.labels[batch.label[i + half * n]] == list(COLOURS)[number % 6]
             assert generated.categories[batch.category[i]] == ("even" if number % 2 == 0 else "odd")
     if views > 1:  # with several pictures of a product, two different ones
@@ -183,21 +183,21 @@ def unit(rows: list[list[float]]) -> torch.Tensor:
 
 
 def test_loss_of_matching_pairs_is_small() -> None:
-    thing_numbers, none = torch.tensor([0, 1, 0, 1]), -torch.ones(4, dtype=torch.int64)
-    weight, memory = torch.ones(4), Memory(2)
+    instances, none = torch.tensor([0, 1, 0, 1]), -torch.ones(4, dtype=torch.int64)
+    weight, memory = torch.ones(4), CrossBatchMemory(2)
     good = unit([[1, 0], [0, 1], [1, 0.1], [0.1, 1]])
     bad = unit([[1, 0], [0, 1], [0.1, 1], [1, 0.1]])
-    assert pair_loss(good, thing_numbers, none, weight, memory) < 0.01
-    assert pair_loss(bad, thing_numbers, none, weight, memory) > 5
+    assert pair_loss(good, instances, none, weight, memory) < 0.01
+    assert pair_loss(bad, instances, none, weight, memory) > 5
     one_label = torch.zeros(4, dtype=torch.int64)  # pictures with the same label are not negatives
-    assert pair_loss(bad, thing_numbers, one_label, weight, memory) == pytest.approx(0)
+    assert pair_loss(bad, instances, one_label, weight, memory) == pytest.approx(0)
 
 
 def test_memory_adds_negatives_but_not_the_product_itself() -> None:
     z, numbers, weight = unit([[1, 0], [0, 1], [1, 0.2], [0.2, 1]]), torch.tensor([0, 1, 0, 1]), torch.ones(4)
     none, free = -torch.ones(4, dtype=torch.int64), -torch.ones(1, dtype=torch.int64)
-    alone = pair_loss(z, numbers, none, weight, Memory(2))
-    same_product, other_product = Memory(2), Memory(2)
+    alone = pair_loss(z, numbers, none, weight, CrossBatchMemory(2))
+    same_product, other_product = CrossBatchMemory(2), CrossBatchMemory(2)
     same_product.add(unit([[1, 0.05]]), torch.tensor([0]), free)
     other_product.add(unit([[1, 0.05]]), torch.tensor([7]), free)
     # A product in the memory is ignored for its own pictures, and a distant negative for the others.

@@ -26,10 +26,10 @@ from lookdex.training import rendered, sources
 from lookdex.training.detector import Settings, train
 from lookdex.training.mixture import FLATS, Files, read_mixture
 from lookdex.training.network import label_numbers, load_config, tiny_config
-from lookdex.training.regions import UNKNOWN, RegionLoss, rarity, regions
+from lookdex.training.regions import UNKNOWN, RegionLoss, region_weights, regions
 from lookdex.training.scenes import Scene
 from lookdex.training.scores import Detected, filter_boxes, operating_point
-from lookdex.training.windows import repeats, training_window
+from lookdex.training.windows import sampling_cdf, training_window
 from lookdex_tiny.__main__ import main as tiny
 from lookdex_tiny.detector import MIN_SCORE
 from lookdex_tiny.pseudo import find_lone_box, tagged_boxes, to_coco
@@ -209,10 +209,10 @@ def scene(labels: tuple[str, ...]) -> Scene:
 
 def test_photos_with_rare_labels_are_drawn_more_often() -> None:
     scenes = [scene(("top",))] * 96 + [scene(("top", "belt"))] * 3 + [scene(())]
-    chances = np.diff(repeats(scenes), prepend=0)
-    assert chances.sum() == pytest.approx(1)
-    assert chances[96] / chances[0] == pytest.approx((0.3 * 100 / 3) ** 0.5)
-    assert chances[99] == pytest.approx(chances[0])
+    probabilities = np.diff(sampling_cdf(scenes), prepend=0)
+    assert probabilities.sum() == pytest.approx(1)
+    assert probabilities[96] / probabilities[0] == pytest.approx((0.3 * 100 / 3) ** 0.5)
+    assert probabilities[99] == pytest.approx(probabilities[0])
 
 
 def test_training_windows_are_smaller_than_their_canvases() -> None:
@@ -236,7 +236,7 @@ def test_regions_are_read_from_a_mask_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"n\.png"):
         found.read(tmp_path / "n.png", 2, 2)
     cv2.imwrite(str(tmp_path / "m.png"), np.array([[0, 0, 0, 1]], np.uint8).repeat(160, 0).repeat(26, 1))
-    weights = rarity(found, [tmp_path / "m.png"])
+    weights = region_weights(found, [tmp_path / "m.png"])
     assert weights[1] / weights[0] == pytest.approx(3**0.5, rel=0.02)
     assert weights[2:].tolist() == [0, 0, 0]
     assert 0.75 * weights[0] + 0.25 * weights[1] == pytest.approx(1, rel=0.02)

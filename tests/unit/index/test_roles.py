@@ -55,6 +55,12 @@ def test_the_first_of_two_products_of_a_category_gets_the_more_prominent_object(
     assert link_objects([right, left], ["a", "b"], ["shoes", "shoes"], W, H) == [main("b"), main("a")]
 
 
+def test_of_equally_prominent_objects_the_surer_one_is_the_product() -> None:
+    unsure, sure = found("shoes", 20, 240, 90, 290, 0.4), found("shoes", 20, 240, 90, 290, 0.8)
+    assert link_objects([unsure, sure], ["p"], ["shoes"], W, H) == [OTHER, main("p")]
+    assert link_objects([sure, sure], ["p"], ["shoes"], W, H) == [main("p"), OTHER]
+
+
 def test_a_single_remaining_product_gets_the_most_prominent_object() -> None:
     assert link_objects([PANTS, SHOES, TOP], ["t", "x"], ["top", None], W, H) == [main("x"), OTHER, main("t")]
     assert link_objects([PANTS, SHOES, TOP], ["t", "x", "y"], ["top"], W, H) == [OTHER, OTHER, main("t")]
@@ -64,7 +70,8 @@ def test_a_single_remaining_product_gets_the_most_prominent_object() -> None:
 def test_prominence_is_size_and_closeness_to_the_centre() -> None:
     assert prominence(Box(0, 0, W, H), W, H) == 1.0
     assert prominence(Box(50, 75, 150, 225), W, H) == 0.25
-    assert prominence(Box(0, 0, 100, 150), W, H) < 0.25
+    assert prominence(Box(0, 0, 100, 150), W, H) == pytest.approx(0.125)  # halfway to the corner
+    assert prominence(Box(100, 0, 200, 150), W, H) == pytest.approx(0.125)
 
 
 detections = st.lists(

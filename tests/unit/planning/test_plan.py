@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ LINKED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Photo:
-    """A listed photo or its row of the ledger, which alone has the last three fields."""
+    """A listed photo or its row of the ledger, which alone has status, recipe and reason."""
 
     etag: str = "1"
     product_ids: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Photo:
     status: str = Status.INDEXED
     recipe: str = RECIPE
     reason: str | None = None
+    bytes: int = 9
 
 
 def linked(photos: dict[str, Photo]) -> pa.Table:
@@ -46,7 +48,7 @@ def linked(photos: dict[str, Photo]) -> pa.Table:
         {
             "image_key": k,
             "etag": p.etag,
-            "bytes": 9,
+            "bytes": p.bytes,
             "product_ids": sorted(p.product_ids),
             "category": p.category,
         }
@@ -57,7 +59,7 @@ def linked(photos: dict[str, Photo]) -> pa.Table:
 
 def ledger(photos: dict[str, Photo]) -> pa.Table:
     rows = [
-        {"image_key": k, "etag": p.etag, "bytes": 9, "product_ids": list(p.product_ids), "category": p.category,
+        {"image_key": k, "etag": p.etag, "bytes": p.bytes, "product_ids": list(p.product_ids), "category": p.category,
          "status": p.status, "recipe": p.recipe, "reason": p.reason}
         for k, p in photos.items()
     ]  # fmt: skip
@@ -121,6 +123,47 @@ def test_each_photo_is_planned_by_what_changed() -> None:
     }
     assert plan.changes == {"new": 1, "changed": 3, "recipe": 1, "retry": 1, "deleted": 1, "unchanged": 3}
     assert plan.table.schema == PLAN_SCHEMA
+
+
+def test_planned_photos_have_the_values_of_the_listing_and_deleted_ones_those_of_the_ledger() -> None:
+    old, new = Photo("1", ("p",), "top", bytes=10), Photo("2", ("q", "r"), "shoes", bytes=20)
+    plan = make_plan(linked({"changed": new, "new": new}), ledger({"changed": old, "gone": old}), RECIPE)
+    values = {
+        row["image_key"]: (row["etag"], row["bytes"], row["product_ids"], row["category"])
+        for row in plan.table.to_pylist()
+    }
+    assert values == {
+        "changed": ("2", 20, ["q", "r"], "shoes"),
+        "new": ("2", 20, ["q", "r"], "shoes"),
+        "gone": ("1", 10, ["p"], "top"),
+    }
+
+
+def test_photos_of_products_that_are_no_longer_sold_are_planned_first_and_regardless_of_the_limit() -> None:
+    live = {
+        "a new price": Photo("1", ("p",)),
+        "archived": Photo("1", ("q",), status=Status.FAILED, reason=Reason.ARCHIVED),
+        "failed": Photo("1", ("q",), status=Status.FAILED),
+        "partly": Photo("1", ("p", "q")),
+        "sold": Photo("1", ("p",)),
+        "without": Photo("1"),
+    }
+    unsold = {"archived", "failed", "partly"}
+    listing = {key: replace(photo, product_ids=("p",)) for key, photo in live.items()} | {"new": Photo()}
+    listing["a new price"] = Photo("2", ("p",))
+    listing["without"] = Photo()
+
+    def planned(**options: Any) -> list[str]:
+        plan = make_plan(linked(listing), ledger(live), RECIPE, sold=pa.array(["p"]), **options)
+        assert plan.postponed == len(unsold) + 2 - plan.table.num_rows
+        by_shard = plan.table.group_by("shard_id", use_threads=False).aggregate([("image_key", "list")])
+        return sorted("|".join(sorted(keys)) for keys in by_shard["image_key_list"].to_pylist())
+
+    assert planned(limit=0) == ["archived|failed|partly"]
+    assert planned(limit=4) == ["a new price|archived|failed|partly"]
+    assert planned(shard_images=3) == ["a new price|new", "archived|failed|partly"]
+    everything = make_plan(linked(listing), ledger(live), RECIPE)
+    assert changes_of(everything).keys() == {"a new price", "failed", "partly", "archived", "new"}
 
 
 def test_the_first_night_plans_everything() -> None:
@@ -234,9 +277,10 @@ def test_keys_must_be_unique() -> None:
         make_plan(pa.concat_tables([shop, shop]), None, RECIPE)
 
 
-def test_shards_must_have_photos() -> None:
+@pytest.mark.parametrize("wrong", [{"shard_images": 0}, {"limit": -1}])
+def test_shards_must_have_photos_and_the_limit_be_at_least_0(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="positive"):
-        make_plan(linked({"a": Photo()}), None, RECIPE, shard_images=0)
+        make_plan(linked({"a": Photo()}), None, RECIPE, **wrong)
 
 
 product_sets = st.sets(st.sampled_from(["p", "q", "r"]))

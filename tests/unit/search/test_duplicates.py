@@ -42,7 +42,7 @@ def fold_counts(pictures: Sequence[np.ndarray], *vectors: Sequence[float]) -> li
         read.extend(ids)
         return {i: crops[i] for i in ids}
 
-    kept = ranking.fold(candidates, duplicates.Comparer(read_crops).of(candidates), len(candidates))
+    kept = ranking.fold(candidates, duplicates.Comparer(read_crops).prepare(candidates), len(candidates))
     assert len(read) == len(set(read)), "a crop is read twice"
     return [len(one.folded) for one in kept]
 
@@ -86,6 +86,17 @@ def test_pictures_with_different_vectors_are_kept() -> None:
     assert fold_counts([shoe(), shoe()], (1.0, 0.0), (1.0, 0.35)) == [0, 0]
 
 
+def test_pictures_are_folded_only_into_those_with_a_near_vector() -> None:
+    """Two pairs of near vectors, all of one picture."""
+    near = (1.0, 0.0), (1.0, 0.1), (0.0, 1.0), (0.1, 1.0)
+    assert fold_counts([shoe()] * 4, *near) == [1, 1]
+
+
+def test_a_picture_without_near_vectors_is_kept_among_duplicates() -> None:
+    assert fold_counts([shoe()] * 3, (0.0, 1.0), (1.0, 0.0), (1.0, 0.1)) == [0, 1]
+    assert fold_counts([shoe()] * 3, (1.0, 0.0), (0.0, 1.0), (1.0, 0.1)) == [1, 0]
+
+
 def test_a_picture_in_another_colour_is_kept_and_one_in_another_shade_folded() -> None:
     assert fold_counts([picture("red"), picture("magenta")]) == [0, 0]
     assert fold_counts([picture("red"), picture("red", shade=4)]) == [1]
@@ -98,7 +109,7 @@ def test_a_picture_in_another_colour_is_kept_and_one_in_another_shade_folded() -
 )
 def test_a_crop_that_cannot_be_decoded_is_no_duplicate(crops: dict[int, bytes]) -> None:
     first, second = red_candidates(2)
-    assert not duplicates.Comparer(lambda ids: crops).of([first, second])(first, second)
+    assert not duplicates.Comparer(lambda ids: crops).prepare([first, second])(first, second)
 
 
 @settings(deadline=None)
@@ -149,42 +160,42 @@ def test_each_picture_is_compared_once_with_the_best(comparisons: list[bool]) ->
 
     comparer = duplicates.Comparer(crops)
     for count in (40, 60):
-        (kept,) = ranking.fold(candidates[:count], comparer.of(candidates[:count]), 5)
+        (kept,) = ranking.fold(candidates[:count], comparer.prepare(candidates[:count]), 5)
         assert len(kept.folded) == count - 1
         assert len(comparisons) == count // 2  # those in the other file
     assert read == list(range(60))
 
 
 def test_comparisons_of_pixels_are_limited(comparisons: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "MOST_COMPARED", 3)
+    monkeypatch.setattr(duplicates, "MAX_PIXEL_PAIRS", 3)
     jpegs, candidates = shoes_in_ten_qualities(), red_candidates(10)
     comparer = duplicates.Comparer(lambda ids: {i: jpegs[i] for i in ids})
-    kept = ranking.fold(candidates, comparer.of(candidates), 10)
+    kept = ranking.fold(candidates, comparer.prepare(candidates), 10)
     assert (len(comparisons), [len(one.folded) for one in kept]) == (3, [3, *[0] * 6])
 
 
 def test_duplicates_per_match_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "MOST_FOLDED", 4)
+    monkeypatch.setattr(duplicates, "MAX_FOLDED", 4)
     candidates, jpeg = red_candidates(10), encode_jpeg(shoe(), 256)
     comparer = duplicates.Comparer(lambda ids: dict.fromkeys(ids, jpeg))
-    kept = ranking.fold(candidates, comparer.of(candidates), 10)
+    kept = ranking.fold(candidates, comparer.prepare(candidates), 10)
     assert [len(one.folded) for one in kept] == [4, *[0] * 5]
 
 
 def test_comparisons_of_palettes_are_limited_and_equal_files_are_folded_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(duplicates, "MOST_COLOURED", 5)
+    monkeypatch.setattr(duplicates, "MAX_COLOUR_PAIRS", 5)
     compared: list[tuple[object, object]] = []
 
     def alike(one: object, other: object) -> bool:
         compared.append((one, other))
         return False
 
-    monkeypatch.setattr(duplicates, "_coloured_alike", alike)
+    monkeypatch.setattr(duplicates, "_have_similar_colours", alike)
     jpegs, candidates = shoes_in_ten_qualities(), red_candidates(20)
     comparer = duplicates.Comparer(lambda ids: {i: jpegs[i % 10] for i in ids})
-    kept = ranking.fold(candidates, comparer.of(candidates), 20)
+    kept = ranking.fold(candidates, comparer.prepare(candidates), 20)
     assert len(compared) == 5
     assert [[other.id for other in one.folded] for one in kept] == [[n + 10] for n in range(10)]
 
@@ -193,4 +204,4 @@ def test_comparisons_of_palettes_are_limited_and_equal_files_are_folded_without(
 def test_up_to_one_candidate_is_kept_without_reading_crops(count: int) -> None:
     candidates = red_candidates(count)
     comparer = duplicates.Comparer(lambda ids: {})
-    assert ranking.fold(candidates, comparer.of(candidates), 5) == candidates
+    assert ranking.fold(candidates, comparer.prepare(candidates), 5) == candidates

@@ -18,9 +18,9 @@ from lookdex.search.answer.answer import Answer
 from lookdex.search.answer.facets import MAX_BUCKETS, Bucket, Category, Facet, FacetKind, Facets, PriceRange
 from lookdex.search.catalog import Catalog
 from lookdex.search.retrieval import facets as facets_module
-from lookdex.search.retrieval.facets import facets_of
+from lookdex.search.retrieval.facets import count_columns
 from lookdex.search.retrieval.open_release import OpenRelease
-from lookdex.search.retrieval.product_columns import countable
+from lookdex.search.retrieval.product_columns import countable_columns
 from lookdex.storage import open_store
 from tests.support.catalogs import WITH_CATEGORY, Shown, publish
 from tests.support.shops import opened, shop_in
@@ -30,7 +30,7 @@ from tests.unit.search.test_search_schema import validator
 def facet(values: Sequence[object], kind: pa.DataType | None = None, ids: str = "") -> Facet:
     """The facet of a column. ids: the rows' products, a letter each; without, each row has its own."""
     products = list(ids) or [f"p{n}" for n in range(len(values))]
-    (found,) = facets_of(pa.table({"product_id": products, "x": pa.array(values, kind)}), ["x"]).columns
+    (found,) = count_columns(pa.table({"product_id": products, "x": pa.array(values, kind)}), ["x"]).columns
     return found
 
 
@@ -61,7 +61,7 @@ def test_categories_and_prices_are_summarised() -> None:
             "price": [5.0, 5.0, None, float("nan"), 999.0],
         }
     )
-    found = facets_of(rows, ["category", "price"])
+    found = count_columns(rows, ["category", "price"])
     assert found.products == 3
     assert found.categories == (Category("dress", 2), Category("shoes", 1))
     assert found.price == PriceRange(5.0, 5.0)
@@ -80,7 +80,7 @@ def test_categories_and_prices_are_summarised() -> None:
 def test_without_usable_columns_there_are_no_categories_and_prices(
     columns: dict[str, list[object]], names: list[str]
 ) -> None:
-    found = facets_of(pa.table({"product_id": ["a"], **columns}), names)
+    found = count_columns(pa.table({"product_id": ["a"], **columns}), names)
     assert (found.categories, found.price) == ((), None)
 
 
@@ -133,9 +133,9 @@ def test_fields_of_records_are_counted_like_columns() -> None:
     rows = pa.table(
         {"product_id": ["a", "b", "c"], "attrs": attrs, "label": ["top"] * 3, "colour": ["red"] * 3}
     )
-    names = countable(rows.schema, ["attrs"])
+    names = countable_columns(rows.schema, ["attrs"])
     assert names == ("attrs.material", "attrs.sizes", "label", "colour")
-    material, sizes, *_ = facets_of(rows, names).columns
+    material, sizes, *_ = count_columns(rows, names).columns
     assert (counts(material), material.missing) == ([("wool", 1)], 2)
     assert counts(sizes) == [("S", 2), ("M", 1)]
 

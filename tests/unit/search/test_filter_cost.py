@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters import compile_filter
-from lookdex.search.retrieval.filters.cost import Bill, widths_of
+from lookdex.search.retrieval.filters.cost import Bill, measure_widths
 
 SCHEMA = pa.schema(
     [
@@ -120,11 +120,11 @@ def test_a_columns_width_is_the_mean_length_of_its_values() -> None:
             "price": [1.0, 2.0, 3.0],
         }
     )
-    assert widths_of(sample) == {
+    assert measure_widths(sample) == {
         "title": 3.0,
         "sizes": pytest.approx((2 + 2 / 40) / 3),
         "long": pytest.approx((2 + 800 / 40) / 3),
         "attrs.material": 4.0,
         "attrs.deep.codes": 1.0,
     }
-    assert set(widths_of(sample.slice(0, 0)).values()) == {0.0}
+    assert set(measure_widths(sample.slice(0, 0)).values()) == {0.0}

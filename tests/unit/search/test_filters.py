@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery, StorageError
 from lookdex.search.retrieval.filters import MAX_DEPTH, compile_filter
-from lookdex.search.retrieval.open_release import filter_error
+from lookdex.search.retrieval.open_release import to_filter_error
 
 COLUMNS = ("title", "category", "price", "Size EU", "cost", "stock", "added", "date", "on_sale")
 ROWS = pa.table(
@@ -362,7 +362,7 @@ def test_compiled_filters_work_in_lance_or_raise_bad_query(rows: lance.LanceData
         except (OSError, ValueError) as error:
             failed = StorageError("a read failed")
             failed.__cause__ = error
-            raise filter_error(failed, sql, rows.schema) from error
+            raise to_filter_error(failed, sql, rows.schema) from error
 
 
 @given(st.text(max_size=30).filter(lambda t: "\x00" not in t))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from lookdex.search.retrieval.grouping import (
     ANYTHING,
     FIRST_ROWS,
+    TIED_ROWS,
     Distinct,
     Hit,
     Tier,
+    find_distinct,
+    first_of_each,
     gather,
-    nearest_distinct,
-    nearest_of_each,
 )
 
 LABELS = ("top", "dress", "bag")
@@ -39,15 +41,28 @@ def table(products: Sequence[int | None]) -> list[Hit]:
 
 
 class Table:
-    """A search of the nearest rows. reads: searches of each lane."""
+    """A search of the nearest rows. reads: searches of each lane. limits: of each search."""
 
     def __init__(self, *lanes: list[Hit]) -> None:
         self.lanes, self.reads = lanes, [0] * len(lanes)
+        self.limits: list[int] = []
 
     def __call__(self, lanes: Sequence[int], limit: int) -> list[list[Hit]]:
+        self.limits.append(limit)
         for lane in lanes:
             self.reads[lane] += 1
-        return [self.lanes[lane][:limit] for lane in lanes]
+        return [nearest_rows(self.lanes[lane], limit) for lane in lanes]
+
+
+def nearest_rows(rows: list[Hit], limit: int) -> list[Hit]:
+    """Sorted by distance and row id. Of equally near rows at the limit, an index may return any: here, the last."""
+    chosen = sorted(rows, key=lambda hit: (hit.distance, -hit.row))[:limit]
+    return sorted(chosen, key=lambda hit: (hit.distance, hit.row))
+
+
+def tied(rows: list[Hit], size: int) -> list[Hit]:
+    """The same rows, of which every `size` are equally near."""
+    return [replace(hit, distance=float(hit.row // size)) for hit in rows]
 
 
 def scan(rows: list[Hit], k: int) -> Distinct:
@@ -77,13 +92,31 @@ products_of_lanes = st.lists(
 @given(products_of_lanes, st.integers(1, 40))
 def test_the_answer_equals_a_scan_of_all_rows(lanes: list[list[int | None]], k: int) -> None:
     rows = [table(products) for products in lanes]
-    assert nearest_distinct(Table(*rows), len(rows), k) == tuple(scan(r, k) for r in rows)
+    assert find_distinct(Table(*rows), len(rows), k) == tuple(scan(r, k) for r in rows)
+
+
+@given(products_of_lanes, st.integers(1, 40), st.integers(1, 200))
+def test_which_equally_near_rows_are_shown_does_not_depend_on_the_rows_read(
+    lanes: list[list[int | None]], k: int, size: int
+) -> None:
+    rows = [tied(table(products), size) for products in lanes]
+    expected = tuple(scan(r, k) for r in rows)
+    assert find_distinct(Table(*rows), len(rows), k) == expected
+    tiers = [[ANYTHING]] * len(rows)
+    assert gather(TieredTable(rows, tiers), tiers, k) == expected
+
+
+def test_not_all_of_many_equally_near_rows_are_read() -> None:
+    search = Table(tied(table(range(6_000)), 6_000))
+    (found,) = find_distinct(search, 1, 10)
+    assert search.limits == [40, 320, TIED_ROWS]
+    assert (len(found.hits), found.exhausted) == (10, False)
 
 
 @given(st.integers(0), st.integers(1, 20))
 def test_k_distinct_products_are_found_among_50_photos_of_each(seed: int, k: int) -> None:
     rows = table(shuffled(seed, 24, 50))
-    (found,) = nearest_distinct(Table(rows), 1, k)
+    (found,) = find_distinct(Table(rows), 1, k)
     assert len({hit.product_id for hit in found.hits}) == k
     assert not found.exhausted
     assert found == scan(rows, k)
@@ -91,24 +124,31 @@ def test_k_distinct_products_are_found_among_50_photos_of_each(seed: int, k: int
 
 def test_the_number_of_rows_grows_with_the_photos_of_a_product() -> None:
     search = Table(table([p for p in range(100) for _ in range(50)]))
-    (found,) = nearest_distinct(search, 1, 10)
+    (found,) = find_distinct(search, 1, 10)
     assert [hit.product_id for hit in found.hits] == [f"p{p}" for p in range(10)]
-    assert search.reads == [2]  # the first 40 rows are of one product, so the second read is of 500
+    assert search.limits == [40, 500]  # the first 40 rows are of one product
+
+
+def test_the_number_of_rows_is_at_least_doubled() -> None:
+    search = Table(table([*range(8), *[8] * 50, *range(9, 100)]))
+    (found,) = find_distinct(search, 1, 10)
+    assert [hit.product_id for hit in found.hits] == [f"p{p}" for p in range(10)]
+    assert search.limits == [40, 80]
 
 
 @pytest.mark.parametrize(("k", "exhausted"), [(1, False), (2, False), (3, True)])
 def test_exhausted_means_fewer_than_k_products(k: int, exhausted: bool) -> None:
-    (found,) = nearest_distinct(Table(table([1, 1, 2, 2])), 1, k)
+    (found,) = find_distinct(Table(table([1, 1, 2, 2])), 1, k)
     assert found.exhausted is exhausted
 
 
 def test_an_empty_table_is_exhausted() -> None:
-    assert nearest_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
+    assert find_distinct(Table([]), 1, 3) == (Distinct((), True, ()),)
 
 
 def test_only_lanes_that_lack_products_are_read_again() -> None:
     search = Table(table(list(range(200))), table([0] * 200))
-    easy, hard = nearest_distinct(search, 2, 5)
+    easy, hard = find_distinct(search, 2, 5)
     assert (easy.exhausted, hard.exhausted, len(hard.hits)) == (False, True, 1)
     assert search.reads[0] == 1 < search.reads[1]
 
@@ -121,7 +161,7 @@ class TieredTable:
 
     def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
         self.reads += 1
-        return [self._rows(lane, tier)[:limit] for lane in lanes]
+        return [nearest_rows(self._rows(lane, tier), limit) for lane in lanes]
 
     def _rows(self, lane: int, tier: int | None) -> list[Hit]:
         rows = self.lanes[lane]
@@ -185,9 +225,39 @@ def test_one_read_is_enough_when_the_nearest_rows_are_of_the_first_tier() -> Non
     assert (found.tiers, found.exhausted, search.reads) == ((0,) * 8, False, 1)
 
 
+@pytest.mark.parametrize(
+    ("tiers", "rows", "enough"),
+    [
+        ([Tier("top"), ANYTHING], 12, 4),  # rows 0, 3, 6 and 9 are tops
+        ([ANYTHING], 3, 4),
+    ],
+    ids=["enough products", "all rows"],
+)
+def test_fewer_rows_than_the_limit_need_no_second_read(tiers: list[Tier], rows: int, enough: int) -> None:
+    search = TieredTable([[replace(hit, category=None) for hit in table(range(rows))]], [tiers])
+    (found,) = gather(search, [tiers], 8, enough)
+    assert (found.exhausted, search.reads) == (rows < enough, 1)
+
+
+def test_as_many_rows_as_the_limit_may_not_be_all() -> None:
+    tiers = [ANYTHING]
+    (found,) = gather(TieredTable([table([*[0] * 80, *range(1, 30)])], [tiers]), [tiers], 20, 1)
+    assert len(found.hits) == 20
+
+
+@pytest.mark.parametrize("at", [0, 2, 9])
+def test_a_further_tier_adds_the_nearest_others(at: int) -> None:
+    """at: where the only bag is among ten products."""
+    rows = [replace(hit, category=None, label="bag" if hit.row == at else "top") for hit in table(range(10))]
+    tiers = [Tier("bag"), ANYTHING]
+    (found,) = gather(TieredTable([rows], [tiers]), [tiers], 5)
+    assert [hit.row for hit in found.hits] == [at, *[n for n in range(10) if n != at][:4]]
+    assert found.tiers == (0, 1, 1, 1, 1)
+
+
 def test_without_a_product_the_rows_of_a_photo_are_one_match() -> None:
     rows = table([None] * 10)
-    assert [hit.image_key for hit in nearest_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
+    assert [hit.image_key for hit in first_of_each(rows, FIRST_ROWS)] == [f"photo{n}.jpg" for n in range(5)]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lookdex.service.http.coding import AcceptedCodings, accepted
+from lookdex.service.http.coding import AcceptedCodings, parse_accept_encoding
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ from lookdex.service.http.coding import AcceptedCodings, accepted
     ],
 )
 def test_accepted_codings(header: str, gzip: bool, identity: bool) -> None:
-    assert accepted(header) == AcceptedCodings(gzip, identity)
+    assert parse_accept_encoding(header) == AcceptedCodings(gzip, identity)

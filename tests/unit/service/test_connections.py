@@ -10,7 +10,7 @@ from starlette.types import Message, Scope
 from lookdex.config import ServiceSettings
 from lookdex.errors import ConfigError
 from lookdex.service.http import connections, protocol
-from lookdex.service.http.connections import CloseReason, ConnectionLimits, connection_limit, limits_of
+from lookdex.service.http.connections import CloseReason, ConnectionLimits, connection_limit, read_limits
 from lookdex.service.http.middleware import ClientShareLimit
 from lookdex.service.http.pace import MinimumRate
 from lookdex.service.http.problems import ProblemKind
@@ -213,7 +213,7 @@ def test_an_open_file_limit_below_the_connection_limit_is_an_error(configured: i
 
 
 def test_a_client_may_always_have_one_connection() -> None:
-    assert limits_of(ServiceSettings(connections=10, client_share=0.01)).share == 1
+    assert read_limits(ServiceSettings(connections=10, client_share=0.01)).share == 1
 
 
 def test_the_log_of_closed_connections_is_throttled() -> None:

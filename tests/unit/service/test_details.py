@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lookdex.errors import BadQuery, StorageError, TooSlow
 from lookdex.service.http import problems
-from lookdex.service.http.details import MAX_DETAIL, MAX_VALUE, public
+from lookdex.service.http.details import MAX_DETAIL, MAX_VALUE, to_public
 from lookdex.service.http.middleware import RequestObserver
 from lookdex.service.http.observe import Metrics
 from lookdex.service.http.problems import ProblemError, ProblemKind
@@ -41,7 +41,7 @@ PARTS = ("shop", "lookdex", "minio", "10.1", "9000", "tmp", "lance", "manifest",
 @pytest.mark.parametrize("location", LOCATIONS)
 @pytest.mark.parametrize("template", ["cannot read {}: try again", "{}", "in '{}'", "({})", "at {}."])
 def test_locations_are_hidden(location: str, template: str) -> None:
-    shown = public(template.format(location))
+    shown = to_public(template.format(location))
     assert "…" in shown
     for part in PARTS:
         assert part not in shown
@@ -62,7 +62,7 @@ def test_locations_are_hidden(location: str, template: str) -> None:
     ],
 )
 def test_text_without_locations_is_unchanged(detail: str) -> None:
-    assert public(detail) == detail
+    assert to_public(detail) == detail
 
 
 LONG = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=MAX_VALUE + 50, max_size=3000)
@@ -72,7 +72,7 @@ LONG = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=MAX_VALU
 @given(LONG, st.sampled_from(["“{}”", "'{}'", '"{}"', "`{}`"]))
 def test_quoted_values_are_shortened(value: str, quotes: str) -> None:
     plain = value.translate(dict.fromkeys(map(ord, "“”'\"`/\\:")))
-    shown = public(f"it holds {quotes.format(plain)}: write less")
+    shown = to_public(f"it holds {quotes.format(plain)}: write less")
     assert plain[: MAX_VALUE + 1] not in shown
     assert shown.startswith("it holds ")
     if len(plain) > MAX_VALUE:
@@ -83,7 +83,7 @@ def test_quoted_values_are_shortened(value: str, quotes: str) -> None:
 @settings(max_examples=40)
 @given(LONG)
 def test_long_words_and_messages_are_shortened(text: str) -> None:
-    shown = public(text)
+    shown = to_public(text)
     assert len(shown) <= MAX_DETAIL
     assert all(len(part) <= MAX_VALUE for part in re.split(r"[\s'\"`“”]", shown))
 

@@ -73,10 +73,14 @@ def test_an_overflow_closes_the_queue_for_a_while(monkeypatch: pytest.MonkeyPatc
             work.end(name)
         await settle()
         assert (gate.busy, gate.waiting) == (4, 1)
-        with pytest.raises(ProblemError):  # the queue of six is closed, so none may wait
+        with pytest.raises(ProblemError):  # the queue of six is closed
             gate.check()
-        for name in "fg":
-            work.end(name)
+        work.end("f")
+        await settle()
+        assert (gate.busy, gate.waiting) == (4, 0)
+        with pytest.raises(ProblemError):  # although none waits
+            gate.check()
+        work.end("g")
         await settle()
         assert (gate.busy, gate.waiting) == (3, 0)
         gate.check()  # a free slot is enough
@@ -141,6 +145,21 @@ def test_late_work_frees_its_slot_until_there_is_as_much_as_slots() -> None:
         assert (gate.busy, gate.waiting, gate.late) == (0, 0, 0)
         assert len(work.started) <= 6
         assert gate.max_threads == 4
+
+    asyncio.run(scenario())
+
+
+def test_a_request_that_comes_after_its_deadline_is_refused_at_once() -> None:
+    async def scenario() -> None:
+        gate, work = Gate(slots=1, queue=5), HeldWork()
+        task = asyncio.create_task(gate.run(work.named("a"), within(-1)))
+        await settle()
+        assert task.done()
+        with pytest.raises(ProblemError) as late:
+            await task
+        assert late.value.kind is ProblemKind.TOO_LATE
+        work.end("a")
+        await settle()
 
     asyncio.run(scenario())
 

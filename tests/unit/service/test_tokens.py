@@ -24,8 +24,8 @@ def tokens(request: pytest.FixtureRequest, tmp_path: Path) -> Tokens:
 
 def test_a_token_identifies_its_client(tokens: Tokens) -> None:
     assert tokens.needed
-    assert tokens.name_of([f"Bearer {SHOP}"]) == "storefront"
-    assert tokens.name_of([f"bearer {APP} "]) == "app"
+    assert tokens.find_name([f"Bearer {SHOP}"]) == "storefront"
+    assert tokens.find_name([f"bearer {APP} "]) == "app"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_token_identifies_its_client(tokens: Tokens) -> None:
     ids=["none", "empty", "no scheme", "other scheme", "other token", "no token", "two"],
 )
 def test_other_authorization_headers_identify_nobody(tokens: Tokens, headers: list[str]) -> None:
-    assert tokens.name_of(headers) is None
+    assert tokens.find_name(headers) is None
 
 
 def test_without_tokens_none_is_needed() -> None:

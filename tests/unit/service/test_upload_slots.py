@@ -42,8 +42,8 @@ def test_an_upload_below_the_minimum_rate_is_refused(monkeypatch: pytest.MonkeyP
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
         with UploadSlots(1, 1, MinimumRate(1000.0, grace=5.0)).upload("a") as upload:
-            await upload.paced(piece(1000))()
-            waiting = asyncio.ensure_future(upload.paced(never)())
+            await upload.limit_receive(piece(1000))()
+            waiting = asyncio.ensure_future(upload.limit_receive(never)())
             clock.ahead = 5.9
             await settle()
             assert not waiting.done()
@@ -62,12 +62,12 @@ def test_without_a_minimum_rate_uploads_may_be_slow(monkeypatch: pytest.MonkeyPa
     async def run() -> None:
         clock = Clock(asyncio.get_running_loop(), monkeypatch)
         with UploadSlots(1, 1, MinimumRate(0.0)).upload("a") as upload:
-            waiting = asyncio.ensure_future(upload.paced(never)())
+            waiting = asyncio.ensure_future(upload.limit_receive(never)())
             clock.ahead = 1e6
             await settle()
             assert not waiting.done()
             waiting.cancel()
-            assert len((await upload.paced(piece(7))())["body"]) == 7
+            assert len((await upload.limit_receive(piece(7))())["body"]) == 7
 
     asyncio.run(run())
 
@@ -78,22 +78,22 @@ def test_a_new_upload_displaces_a_slow_one_but_no_fast_one(monkeypatch: pytest.M
         arrivals, large = UploadSlots(3, 2, MinimumRate(2000.0)), SMALL + 1
         with arrivals.upload("a") as slow, arrivals.upload("a") as fast, arrivals.upload("b") as third:
             for upload in (slow, fast):
-                await upload.paced(piece(large))()
+                await upload.limit_receive(piece(large))()
             with arrivals.upload("a") as small:  # a small upload needs no slot
-                await small.paced(piece(SMALL))()
+                await small.limit_receive(piece(SMALL))()
                 with pytest.raises(ProblemError, match="this client") as refused:
-                    await small.paced(piece(SMALL))()
+                    await small.limit_receive(piece(SMALL))()
             assert (refused.value.kind, refused.value.headers["Retry-After"]) == (ProblemKind.BUSY, "1")
-            await third.paced(piece(large))()
-            await fast.paced(piece(10 * large))()
-            waiting = asyncio.ensure_future(slow.paced(never)())
+            await third.limit_receive(piece(large))()
+            await fast.limit_receive(piece(10 * large))()
+            waiting = asyncio.ensure_future(slow.limit_receive(never)())
             await asyncio.sleep(0)
             clock.ahead = 4.0
             with arrivals.upload("c") as newcomer:  # ends the slow upload of the client with the most uploads
-                await newcomer.paced(piece(large))()
+                await newcomer.limit_receive(piece(large))()
                 with pytest.raises(ProblemError, match="the upload was slow"):
                     await waiting
-                await fast.paced(piece(1))()
+                await fast.limit_receive(piece(1))()
         assert not arrivals._large
 
     asyncio.run(run())

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from lookdex.search.query.options import Options
-from lookdex.service.http.hints import hint_of
+from lookdex.service.http.hints import find_hint
 from lookdex.service.http.problems import ProblemError, ProblemKind
 from lookdex.service.photos.forms import FormError, FormReader
 from lookdex.service.photos.uploads import MAX_OPTIONS, ReceivedQuestion, receive
@@ -349,6 +349,6 @@ def test_a_disconnect_is_not_a_malformed_request(content_type: str) -> None:
     ],
 )
 def test_a_hint_names_what_was_sent_instead_of_a_photo(data: bytes, hint: str) -> None:
-    found = hint_of(data)
+    found = find_hint(data)
     assert hint in found
     assert bool(hint) == bool(found)

@@ -75,7 +75,7 @@ LETTERS = st.characters(codec="ascii") | st.sampled_from("가나빨간색으로�
 @settings(deadline=None)
 @given(st.text(LETTERS, max_size=40))
 def test_the_pattern_of_a_text_matches_the_text(text: str) -> None:
-    pattern = vocabulary.pattern(text)
+    pattern = vocabulary.build_pattern(text)
     assert bool(pattern) == bool(query_words.descriptive_words(text))
     if pattern:
         matched = pc.match_substring_regex(pa.array([text, ""]), pattern, ignore_case=True)
@@ -98,5 +98,5 @@ def test_the_pattern_of_a_text_matches_the_text(text: str) -> None:
     ],
 )
 def test_the_pattern_of_a_text_matches_singular_and_plural(text: str, title: str, found: bool) -> None:
-    pattern = vocabulary.pattern(text)
+    pattern = vocabulary.build_pattern(text)
     assert pc.match_substring_regex(pa.array([title]), pattern, ignore_case=True).to_pylist() == [found]

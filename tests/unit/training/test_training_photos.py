@@ -74,7 +74,7 @@ def cut_out(height: int = 80, width: int = 50) -> paste.CutOut:
 @given(SEEDS)
 @settings(deadline=None)
 def test_the_box_and_mask_of_a_flat_lay_match_its_pixels(seed: int) -> None:
-    view = paste.flat(cut_out(), 200, 150, 5, np.random.default_rng(seed))
+    view = paste.flat_lay_photo(cut_out(), 200, 150, 5, np.random.default_rng(seed))
     assert (view.pixels.shape, view.boxes.shape, view.labels) == ((200, 150, 3), (1, 4), ("dress",))
     np.testing.assert_array_equal(view.boxes[0], paste.find_box(view.mask == 5))
     assert 0.05 < (view.mask == 5).mean() <= 1
@@ -90,7 +90,7 @@ def test_objects_covered_by_a_pasted_one_are_dropped(seed: int) -> None:
     pixels, mask = np.full((300, 200, 3), 127, np.uint8), np.full((300, 200), 8, np.uint8)
     small = [[i * 20, j * 20, i * 20 + 15, j * 20 + 15] for i in range(10) for j in range(15)]
     before = Photo(pixels, np.array(small, np.float32), ("bag",) * len(small), mask)
-    after = paste.onto(before, cut_out(), 3, rng)
+    after = paste.paste_onto_photo(before, cut_out(), 3, rng)
     assert (len(after.boxes), after.labels[-1]) == (len(after.labels), "dress")
     np.testing.assert_array_equal(after.boxes[-1], paste.find_box(after.mask == 3))
     for x0, y0, x1, y1 in after.boxes[:-1].astype(int):

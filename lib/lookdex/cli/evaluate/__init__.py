@@ -1,4 +1,4 @@
-"""`lookdex evaluate …`, one module per command. Each prints Markdown tables and can write all figures as JSON."""
+"""`lookdex evaluate …`, one module per command. Each prints Markdown tables and can write all metrics as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def evaluate() -> None:
     lookdex evaluate zero-shot  --images photos --items items.csv --label category
     lookdex evaluate text       --images photos --items items.csv --from colour,category --language ko
 
-    Each prints tables; --json writes all figures, --markdown the tables. The models run in this process, or with
+    Each prints tables; --json writes all metrics, --markdown the tables. The models run in this process, or with
     --spark in the tasks of a Spark session, where the same paths must exist (spark-submit: jobs/evaluate.py).
     """
 

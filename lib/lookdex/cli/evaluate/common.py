@@ -40,7 +40,7 @@ spark_option = click.option(
     help="Run the models in the tasks of a Spark session, where the photos must have the same paths.",
 )  # fmt: skip
 json_option = click.option(
-    "--json", "as_json", type=OutputFile(".json"), metavar="FILE", help="Write all figures."
+    "--json", "as_json", type=OutputFile(".json"), metavar="FILE", help="Write all metrics."
 )
 markdown_option = click.option(
     "--markdown",
@@ -50,7 +50,7 @@ markdown_option = click.option(
 )
 pictures_option = click.option(
     "--pictures", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Write figures and the worst mistakes as PNG files into this folder.",
+    help="Write plots and the worst mistakes as PNG files into this folder.",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def output(report: Report, as_json: Path | None, markdown: Path | None) -> None:
     click.echo(report.text)
 
 
-def folder(path: Path) -> Path:
+def ensure_folder(path: Path) -> Path:
     """Create the folder if it does not exist, and return it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -78,11 +78,11 @@ def recipe_for(settings: NightSettings, models: str | None) -> Recipe:
     """The recipe with the models of --models and the settings."""
     from lookdex.pipeline.recipe import make_recipe
 
-    detector, embedder = pair(models, settings)
+    detector, embedder = resolve_models(models, settings)
     return make_recipe(replace(settings, detector=detector, embedder=embedder))
 
 
-def pair(models: str | None, settings: NightSettings) -> tuple[str, str]:
+def resolve_models(models: str | None, settings: NightSettings) -> tuple[str, str]:
     """(detector, embedder) of --models; a model that it does not name is that of the settings.
 
     Raises ConfigError for a folder without a model.

@@ -12,7 +12,7 @@ from lookdex.cli.evaluate.common import (
     FILE,
     FOLDER,
     WORK,
-    folder,
+    ensure_folder,
     models_option,
     output,
     outputs,
@@ -89,7 +89,7 @@ def detection_command(
     if pictures:
         from lookdex.evaluate.figures import curves, worst_photos
 
-        out = folder(pictures)
+        out = ensure_folder(pictures)
         if score.by_category:
             curves.draw(score).save(out / "precision-recall.png")
         if sheet := worst_photos.draw_worst([paths[n] for n, _ in seen], kept, score.by_photo):
@@ -99,7 +99,7 @@ def detection_command(
 def _report(score: DetectionScore, believed: Trust | None, about: dict[str, Any]) -> Report:
     from lookdex.evaluate.report import Report, share, table
 
-    figures = {
+    metrics = {
         "AP": score.ap,
         "AP50": score.ap50,
         "AP75": score.ap75,
@@ -142,4 +142,4 @@ def _report(score: DetectionScore, believed: Trust | None, about: dict[str, Any]
         "objects",
         "label right from",
     ]
-    return Report(figures, (table(["measure", "value"], measures), table(head, categories)))
+    return Report(metrics, (table(["measure", "value"], measures), table(head, categories)))

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookdex.cli.evaluate.common import FILE, FOLDER, folder, output, outputs, pictures_option, spark_option
+from lookdex.cli.evaluate.common import (
+    FILE,
+    FOLDER,
+    ensure_folder,
+    output,
+    outputs,
+    pictures_option,
+    spark_option,
+)
 from lookdex.cli.options import TRUST, Command, OutputFile, with_settings
 from lookdex.config import NightSettings
 from lookdex.errors import ConfigError
@@ -96,7 +104,7 @@ def end_to_end_command(
 
         open_release = ask.open_catalog_once(catalog.uri, asked.release_id, settings.device, names)
         if sheet := worst_answers.draw_worst(outcomes, open_release):
-            sheet.save(folder(pictures) / "worst.png")
+            sheet.save(ensure_folder(pictures) / "worst.png")
 
 
 def warn_if_few(calibrated: Thresholds) -> None:
@@ -140,7 +148,7 @@ def _report(
     each = {category: lanes.score(own) for category, own in sorted(groups.items())}
     believed = calibrated.trust if calibrated else None
     policies = label_trust.compare(seen, believed) if believed else []
-    figures = {
+    metrics = {
         "objects": len(outcomes),
         "found": sum(one.found for one in outcomes) / max(1, len(outcomes)),
         "k": k,
@@ -182,4 +190,4 @@ def _report(
              *map(share, (policy.recall.first, policy.recall.among_5, policy.recall.among_k))]
             for policy in policies
         ]))  # fmt: skip
-    return Report(figures, tuple(tables))
+    return Report(metrics, tuple(tables))

@@ -14,7 +14,7 @@ from lookdex.cli.evaluate.common import (
     SHOWN,
     WORK,
     crop_option,
-    folder,
+    ensure_folder,
     models_option,
     output,
     outputs,
@@ -104,7 +104,7 @@ def retrieval_command(
     }
     output(_report(score, about, chosen.label_column or "class"), as_json, markdown)
     if pictures:
-        _draw(folder(pictures), score, sides, asked or held, held)
+        _draw(ensure_folder(pictures), score, sides, asked or held, held)
 
 
 def _report(score: Retrieval, about: dict[str, Any], label: str) -> Report:
@@ -112,7 +112,7 @@ def _report(score: Retrieval, about: dict[str, Any], label: str) -> Report:
     from lookdex.evaluate.retrieval import interval
 
     low, high = interval(score.recall[1], score.queries)
-    figures = {
+    metrics = {
         **{f"recall@{k}": value for k, value in score.recall.items()},
         "recall@1_interval": [low, high],
         "mAP": score.mean_ap,
@@ -137,7 +137,7 @@ def _report(score: Retrieval, about: dict[str, Any], label: str) -> Report:
         for name, (value, n) in list(score.by_label.items())[:SHOWN]
     ]
     head = [label, "Recall@1", "queries", "taken for"]
-    return Report(figures, (table(["measure", "value"], measures), table(head, labels)))
+    return Report(metrics, (table(["measure", "value"], measures), table(head, labels)))
 
 
 def _draw(

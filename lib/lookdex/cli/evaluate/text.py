@@ -151,7 +151,7 @@ def _there_and_back(
         "text_to_image": retrieve(words, photos),
         "image_to_text": retrieve(photos, words),
     }
-    figures = {
+    metrics = {
         name: {
             **{f"recall@{k}": v for k, v in one.recall.items()},
             "mAP": one.mean_ap,
@@ -169,13 +169,13 @@ def _there_and_back(
         for name, one in ways.items()
     ]
     head = ["from", *(f"Recall@{k}" for k in ways["text_to_image"].recall), "mAP", "queries"]
-    return Report({**figures, "images": len(captions), "texts": len(first), **about}, (table(head, rows),))
+    return Report({**metrics, "images": len(captions), "texts": len(first), **about}, (table(head, rows),))
 
 
 def _precision(score: TextScore, about: dict[str, Any]) -> Report:
     from lookdex.evaluate.report import Report, share, table
 
-    figures = {
+    metrics = {
         f"precision@{score.k}": score.precision,
         "k": score.k,
         "queries": len(score.queries),
@@ -204,7 +204,7 @@ def _precision(score: TextScore, about: dict[str, Any]) -> Report:
     ordered = sorted(score.queries, key=lambda one: (one.precision, one.query.text))
     rows = [[one.query.text, share(one.precision), str(one.right)] for one in ordered[:SHOWN]]
     return Report(
-        figures,
+        metrics,
         (
             table(["measure", "value"], measures),
             table(["query", f"precision@{score.k}", "right photos"], rows),

@@ -15,7 +15,7 @@ from lookdex.cli.evaluate.common import (
     SHOWN,
     WORK,
     crop_option,
-    folder,
+    ensure_folder,
     models_option,
     output,
     outputs,
@@ -84,7 +84,7 @@ def zero_shot_command(
         from lookdex.evaluate.figures import confusion
 
         confusion.draw(confusion.count_classes(score), "Classes by their names").save(
-            folder(pictures) / "confusion.png"
+            ensure_folder(pictures) / "confusion.png"
         )
 
 
@@ -108,7 +108,7 @@ def _report(score: ZeroShot, about: dict[str, Any], label: str) -> Report:
 
     photos = int(score.counts.sum())
     low, high = interval(score.accuracy, photos)
-    figures = {
+    metrics = {
         "accuracy": score.accuracy,
         "accuracy_interval": [low, high],
         "balanced_accuracy": score.balanced,
@@ -132,4 +132,4 @@ def _report(score: ZeroShot, about: dict[str, Any], label: str) -> Report:
         for name, c in list(score.by_class.items())[:SHOWN]
     ]  # fmt: skip
     head = [label, "recall", "precision", "photos", "taken for"]
-    return Report(figures, (table(["measure", "value"], measures), table(head, rows)))
+    return Report(metrics, (table(["measure", "value"], measures), table(head, rows)))

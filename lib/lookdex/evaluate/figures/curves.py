@@ -15,7 +15,7 @@ COLUMNS = 4
 PANEL = (330, 330)
 GAP = 22
 PLOT = (256, 204)
-FINE = 3  # supersampling factor, for smooth edges
+SUPERSAMPLE = 3  # for smooth edges
 
 
 def draw(score: DetectionScore) -> Image.Image:
@@ -58,14 +58,16 @@ def _panel(image: Image.Image, at: tuple[int, int], name: str, category: Categor
         lettering.write(pen, (left - 8, high + 5), text, 15, canvas.MUTED, anchor="rs")
     lettering.write(pen, (left + PLOT[0] * 0.25, top + PLOT[1] + 20), "recall", 15, canvas.MUTED, anchor="ms")
     canvas.vertical_text(image, (x + 40, top + round(PLOT[1] * 0.25) + 32), "precision", 15, canvas.MUTED)
-    caption = f"found {category.found:.2f} of {category.objects:,}, precision {category.precision:.2f}"
+    caption = (
+        f"recall {category.found:.2f} ({category.objects:,} objects), precision {category.precision:.2f}"
+    )
     lettering.write(
         pen, (x + 18, y + PANEL[1] - 16), lettering.shorten(caption, 17, PANEL[0] - 36), 17, canvas.MUTED
     )
 
 
 def _plot(category: CategoryScore) -> Image.Image:
-    width, height = PLOT[0] * FINE, PLOT[1] * FINE
+    width, height = PLOT[0] * SUPERSAMPLE, PLOT[1] * SUPERSAMPLE
     plot = Image.new("RGB", (width, height), canvas.CARD)
     pen = ImageDraw.Draw(plot)
     points = [
@@ -77,14 +79,14 @@ def _plot(category: CategoryScore) -> Image.Image:
         end = points[-1][0]
         pen.polygon([(0, height), *points, (end, height)], fill=canvas.blend(canvas.CARD, canvas.FOUND, 0.16))
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        at = share * (width - FINE), share * (height - FINE)
-        pen.line([(at[0], 0), (at[0], height)], canvas.EDGE, FINE)
-        pen.line([(0, at[1]), (width, at[1])], canvas.EDGE, FINE)
+        at = share * (width - SUPERSAMPLE), share * (height - SUPERSAMPLE)
+        pen.line([(at[0], 0), (at[0], height)], canvas.EDGE, SUPERSAMPLE)
+        pen.line([(0, at[1]), (width, at[1])], canvas.EDGE, SUPERSAMPLE)
     if points:
-        pen.line([*points, (points[-1][0], height)], canvas.FOUND, 3 * FINE, "curve")
+        pen.line([*points, (points[-1][0], height)], canvas.FOUND, 3 * SUPERSAMPLE, "curve")
     if not category.found:  # nothing detected: no precision
         return plot.resize(PLOT, Image.Resampling.LANCZOS)
     middle = category.found * width, (1 - category.precision) * height
-    for radius, fill in ((8 * FINE, canvas.CARD), (6 * FINE, canvas.WRONG)):
+    for radius, fill in ((8 * SUPERSAMPLE, canvas.CARD), (6 * SUPERSAMPLE, canvas.WRONG)):
         pen.ellipse([middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius], fill)
     return plot.resize(PLOT, Image.Resampling.LANCZOS)

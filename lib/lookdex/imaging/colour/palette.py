@@ -62,7 +62,7 @@ def similarity(one: Sequence[Swatch], other: Sequence[Swatch]) -> float:
 def similarities(one: Sequence[Swatch], others: Sequence[Sequence[Swatch]]) -> np.ndarray:
     """Similarity of a palette to each of others: float64 (n,), 0 … 1.
 
-    The cosine in the space of a Gaussian kernel over Lab: Σ pᵢqⱼk(i,j) over its root of Σ pᵢpⱼk · Σ qᵢqⱼk.
+    The cosine in the space of a Gaussian kernel over Lab: Σ pᵢqⱼk(i,j), divided by sqrt(Σ pᵢpⱼk(i,j) · Σ qᵢqⱼk(i,j)).
     This is the similarity behind the Signature Quadratic Form Distance (Beecks, Uysal, Seidl, CIVR 2010). Palettes must
     not be empty.
     """

@@ -74,23 +74,23 @@ def start(settings: Mapping[str, str]) -> None:
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
         output.close()
-        raise ConfigError(why_not(output.lines)) from error
+        raise ConfigError(explain_failed_start(output.lines)) from error
     except BaseException:
         folder.remove()
         raise
     atexit.register(_end, gateway, output, folder, os.getpid())
     output.pass_on()
     SparkContext._ensure_initialized(gateway=gateway)
-    log_in(gateway.jvm)
+    set_hadoop_user(gateway.jvm)
 
 
-def settle() -> None:
+def configure_submitted_jvm() -> None:
     """Apply what `start` sets to a JVM that spark-submit started."""
     from pyspark import SparkContext
 
     SparkContext._ensure_initialized()
     view: Any = SparkContext._jvm
-    log_in(view)
+    set_hadoop_user(view)
     # Its log is configured elsewhere, but stacks of failed tasks and of workers that ended early only add noise.
     levels = view.org.apache.logging.log4j
     for name in SILENT:
@@ -138,7 +138,7 @@ def name_user(home: Path) -> None:
             os.environ["HOME"] = str(home)
 
 
-def log_in(jvm: Any) -> None:
+def set_hadoop_user(jvm: Any) -> None:
     """Set Hadoop's login user: it asks the system for the user's name and fails without one."""
     if nameless():
         users = jvm.org.apache.hadoop.security.UserGroupInformation
@@ -226,7 +226,7 @@ _CAUSES = (
 )
 
 
-def why_not(lines: Sequence[str]) -> str:
+def explain_failed_start(lines: Sequence[str]) -> str:
     """Explain from its output why a JVM did not start."""
     output = [
         line.strip() for line in lines if line.strip() and not line.startswith(("\tat ", "\t... ", *_NOISE))

@@ -51,7 +51,7 @@ def session(master: str | None = None, app: str = "lookdex", **settings: str) ->
         if not submitted():
             jvm.start({**chosen, "spark.master": master or "local"})
         elif "PYSPARK_GATEWAY_PORT" in os.environ:
-            jvm.settle()
+            jvm.configure_submitted_jvm()
         return builder.getOrCreate()
 
 

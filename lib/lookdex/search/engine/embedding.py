@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from lookdex.search.engine.encoders import Encoders
-from lookdex.search.engine.question import QuestionLane
+from lookdex.search.engine.query_lanes import QueryLane
 from lookdex.taxonomy import lexicon, query_words
 
 
@@ -29,10 +29,14 @@ class Embedding:
             future = self._encoders.threads.submit(self._encoders.embedder().embed_images, fresh)
             self._started |= {id(picture): (picture, future, n) for n, picture in enumerate(fresh)}
 
-    def vectors(self, lanes: Sequence[QuestionLane], weight: float) -> tuple[np.ndarray, np.ndarray | None]:
-        """Each lane's vector, (n, dim) float32 of unit length, and that of a text beside pictures, (dim,), if any.
+    def vectors(self, lanes: Sequence[QueryLane], weight: float) -> tuple[np.ndarray, np.ndarray | None]:
+        """Wait for the vectors of the lanes. Raises what the embedder raises.
 
-        weight: of a text beside pictures, 0 … 1. Raises what the embedder raises.
+        Args:
+            weight: of a text beside pictures, 0 … 1.
+
+        Returns:
+            Each lane's vector, (n, dim) float32 of unit length, and that of a text beside pictures, (dim,), if any.
         """
         self.start([picture for lane in lanes for picture in lane.pictures])
         with_text = [lane for lane in lanes if lane.text]
@@ -46,7 +50,7 @@ class Embedding:
         vectors = []
         for lane in lanes:
             pictures = [*lane.vectors, *map(self._vector, lane.pictures)]
-            vectors.append(_mixed(pictures, text if lane.text else None, weight))
+            vectors.append(_mix(pictures, text if lane.text else None, weight))
         return np.stack(vectors).astype(np.float32), None if beside is None else text
 
     def _vector(self, picture: np.ndarray) -> np.ndarray:
@@ -55,15 +59,15 @@ class Embedding:
         return vector
 
 
-def _mixed(pictures: Sequence[np.ndarray], text: np.ndarray | None, weight: float) -> np.ndarray:
+def _mix(pictures: Sequence[np.ndarray], text: np.ndarray | None, weight: float) -> np.ndarray:
     """(1 - weight) × the mean of the pictures + weight × the text, (dim,) of unit length."""
     if not pictures:
         assert text is not None
         return text
-    mean = _unit(np.mean(pictures, axis=0))
-    return mean if text is None else _unit((1 - weight) * mean + weight * text)
+    mean = _normalize(np.mean(pictures, axis=0))
+    return mean if text is None else _normalize((1 - weight) * mean + weight * text)
 
 
-def _unit(vector: np.ndarray) -> np.ndarray:
+def _normalize(vector: np.ndarray) -> np.ndarray:
     unit: np.ndarray = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return unit

@@ -24,11 +24,13 @@ NEAREST = 48  # at least so many nearest rows of each object, and whole photos, 
 PROPOSED = 4  # photos compared for each wanted
 
 
-def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look:
-    """The best product of each object; where objects share a best product, the most similar object gets it.
+def assemble_look(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look:
+    """Choose the best product of each object; if objects share a best product, the most similar object gets it.
 
-    columns: the product columns of the release. Matches of another category than asked, or below the threshold, are
-    left out: an object without others is `missing`.
+    Matches of another category than asked, or below the threshold, are left out: an object without others is `missing`.
+
+    Args:
+        columns: the product columns of the release.
     """
     # Even if the answer is sorted by a column, the best product is the most similar one.
     offers = [
@@ -43,7 +45,7 @@ def put_together(objects: Sequence[FoundObject], columns: Sequence[str]) -> Look
         if free := next((match for match in offers[number] if match.product_id not in taken), None):
             chosen[number] = free
             taken.add(free.product_id)
-    pieces = tuple(_piece(number, objects[number], match) for number, match in sorted(chosen.items()))
+    pieces = tuple(_to_piece(number, objects[number], match) for number, match in sorted(chosen.items()))
     prices = [piece.price for piece in pieces if piece.price is not None]
     return Look(
         pieces=pieces,
@@ -59,7 +61,7 @@ def _fits(match: Match) -> bool:
     return match.product_id is not None and match.good is not False and match.other is not Other.KIND
 
 
-def _piece(number: int, found: FoundObject, match: Match) -> Piece:
+def _to_piece(number: int, found: FoundObject, match: Match) -> Piece:
     return Piece(
         object=number,
         label=found.label,
@@ -79,30 +81,36 @@ def _price(value: Any) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """The question's outfit. labels, vectors (n, dim): of its objects. whole: (dim,), of the whole photo."""
+    """The outfit in the question's photo."""
 
     labels: tuple[str | None, ...]
+    """Of its objects."""
     vectors: np.ndarray
+    """(n, dim), of its objects."""
     whole: np.ndarray
+    """(dim,), of the whole photo."""
 
 
-def photos(
+def find_photos(
     release: OpenRelease, outfit: Outfit, options: Options, where: str | None
 ) -> tuple[LookPhoto, ...]:
-    """The catalogue photos with the most similar outfits, at most one of each product.
+    """Find the catalogue photos with the most similar outfits, at most one of each product.
 
     The rows nearest to the objects and to the whole photo propose photos. The best of these are compared object by
-    object: `LookPhoto.score`. where: SQL that the photo's product must fulfil.
+    object: `LookPhoto.score`.
+
+    Args:
+        where: SQL that the photo's product must fulfil.
     """
-    wholes = _proposed(release, outfit, options.look_photos, where)
+    wholes = _propose_photos(release, outfit, options.look_photos, where)
     if not wholes:
         return ()
     ids = release.rows.ids(f"image_key IN ({quote_list(wholes)})")
     rows, vectors = release.rows.rows(ids), release.rows.vectors(ids)
     worn: dict[str, list[int]] = defaultdict(list)
-    for i in release.rows.among(ids, f"scope = '{Scope.OBJECT}'"):
+    for i in release.rows.filter_ids(ids, f"scope = '{Scope.OBJECT}'"):
         worn[rows[i].image_key].append(i)
-    compared = [_compared(outfit, rows, vectors, whole, worn[key]) for key, whole in wholes.items()]
+    compared = [_compare_photo(outfit, rows, vectors, whole, worn[key]) for key, whole in wholes.items()]
     best: dict[str, LookPhoto] = {}
     for photo in sorted(compared, key=lambda one: (-one.score, -one.similarity, one.image_key)):
         best.setdefault(photo.product_id or photo.image_key, photo)
@@ -114,14 +122,14 @@ def photos(
     )
 
 
-def _proposed(release: OpenRelease, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
-    """The best photos by key, with their whole-photo rows. where: SQL that these rows must fulfil.
+def _propose_photos(release: OpenRelease, outfit: Outfit, wanted: int, where: str | None) -> dict[str, int]:
+    """Propose the best photos, by key, with their whole-photo rows. where: SQL that these rows must fulfil.
 
     Photos rank by the sum, over the objects and the whole photo, of the similarity of the photo's nearest row.
     """
     limit = max(NEAREST, wanted)
-    fits = release.rows_of(Scope.IMAGE) + ("" if where is None else f" AND {where}")
-    worn = release.nearest(outfit.vectors, limit, release.rows_of(Scope.OBJECT), enough=limit)
+    fits = release.rows_sql(Scope.IMAGE) + ("" if where is None else f" AND {where}")
+    worn = release.nearest(outfit.vectors, limit, release.rows_sql(Scope.OBJECT), enough=limit)
     whole = release.nearest(outfit.whole[None], limit, fits, enough=limit if where is None else None)
     sums: dict[str, float] = defaultdict(float)
     for hits in (*worn, *whole):
@@ -138,7 +146,7 @@ def _proposed(release: OpenRelease, outfit: Outfit, wanted: int, where: str | No
     return {key: photo[key] for key in best}
 
 
-def _compared(
+def _compare_photo(
     outfit: Outfit,
     rows: Mapping[int, ItemRow],
     vectors: Mapping[int, np.ndarray],

@@ -44,7 +44,7 @@ def read_photo(photo: Photo, limits: PhotoLimits = LIMITS) -> np.ndarray:
     Raises BadQuery, with the limit or the reason.
     """
     if isinstance(photo, np.ndarray):
-        return _checked(photo, limits)
+        return _check_pixels(photo, limits)
     if isinstance(photo, str | os.PathLike):
         name, data = _read(photo, limits.max_bytes)
         return _decode(data, limits, limits.max_bytes, shorten(name))
@@ -55,7 +55,7 @@ def read_photo(photo: Photo, limits: PhotoLimits = LIMITS) -> np.ndarray:
             raise BadQuery(f"the photo's bytes cannot be read: {error}") from error
         return _decode(data, limits, limits.max_bytes, "the photo")
     if _is_pil(photo):
-        return _of_pil(photo, limits)
+        return _decode_pil(photo, limits)
     raise BadQuery(
         f"photo is {shown(photo)}: give a path, the bytes of a {OR_FORMATS} file, "
         "a PIL image, or a uint8 array (height, width, 3) in RGB"
@@ -81,7 +81,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
         raise BadQuery(f"photo is {shown(path)}: it has no path ({error})") from error
     try:
         with open_file(name) as file:
-            return name, _up_to(file, max_bytes + 1)
+            return name, _read_up_to(file, max_bytes + 1)
     except NotAFile as error:
         raise BadQuery(f"cannot read the photo {shorten(name)}: it is not a file") from error
     except OSError as error:
@@ -90,7 +90,7 @@ def _read(path: str | os.PathLike[str], max_bytes: int) -> tuple[str, bytes]:
         raise BadQuery(f"cannot read the photo {shown(name)}: {error}") from error
 
 
-def _up_to(file: BinaryIO, limit: int) -> bytes:
+def _read_up_to(file: BinaryIO, limit: int) -> bytes:
     """At most `limit` bytes, read in chunks, so that memory grows with the file and not with the limit."""
     found = io.BytesIO()
     while part := file.read(min(_CHUNK, limit - found.tell())):
@@ -108,7 +108,7 @@ def _decode(data: bytes, limits: PhotoLimits, max_bytes: int, what: str) -> np.n
         ) from error
 
 
-def _checked(pixels: np.ndarray, limits: PhotoLimits) -> np.ndarray:
+def _check_pixels(pixels: np.ndarray, limits: PhotoLimits) -> np.ndarray:
     if isinstance(pixels, np.ma.MaskedArray):
         raise BadQuery("the array is masked: give one without a mask, such as array.filled(255)")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -126,7 +126,7 @@ def _check_size(width: int, height: int, limits: PhotoLimits) -> None:
         )
 
 
-def _of_pil(photo: Image.Image, limits: PhotoLimits) -> np.ndarray:
+def _decode_pil(photo: Image.Image, limits: PhotoLimits) -> np.ndarray:
     try:
         _check_size(*photo.size, limits)  # before the file is decoded
         photo.load()
@@ -138,7 +138,7 @@ def _of_pil(photo: Image.Image, limits: PhotoLimits) -> np.ndarray:
         raise BadQuery(f"the PIL image cannot be read: {error}") from error
     if isinstance(made, bytes):
         return _decode(made, limits, len(made), "the photo")
-    return _checked(made, limits)
+    return _check_pixels(made, limits)
 
 
 def _is_pil(photo: object) -> bool:

@@ -18,20 +18,20 @@ from lookdex.search.query.options import Options
 from lookdex.search.retrieval.open_release import OpenRelease
 
 
-def vectors_of(
+def embed_question(
     release: OpenRelease, encoders: Encoders, photos: Sequence[Photo], options: Options
 ) -> np.ndarray:
-    """float32 (lanes, dim) of unit length, in the answer's order: objects, whole photo, what goes with a product.
+    """Embed a question: float32 (lanes, dim) of unit length, in the answer's order (objects, whole photo, goes_with).
 
-    Raises what `ask.answer` does.
+    Raises what `ask.answer_question` does.
     """
     embedding = Embedding(encoders)
-    lanes, _ = ask.question_lanes(release, encoders, photos, options, Stopwatch(deadline.check), embedding)
+    lanes, _ = ask.build_lanes(release, encoders, photos, options, Stopwatch(deadline.check), embedding)
     vectors, _ = embedding.vectors(lanes, options.text_weight)
     return vectors
 
 
-def unit_of(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
+def to_unit_vector(vector: np.ndarray | Sequence[float], dim: int) -> np.ndarray:
     """The vector as (dim,) float32 of unit length. Raises BadQuery for another size, zeros and values not finite."""
     try:
         given = np.asarray(vector)

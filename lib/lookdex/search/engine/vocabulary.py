@@ -8,21 +8,23 @@ from lookdex.search.retrieval.rows import Rows
 from lookdex.taxonomy import lexicon, query_words
 
 
-def understood(rows: Rows, text: str) -> bool:
+def is_understood(rows: Rows, text: str) -> bool:
     """Whether a word of the text names a category, a colour or a style, or occurs in the product columns.
 
     The columns are searched only where no word names anything: that takes 20 to 30 ms for 200,000 titles. A Korean
     word is also searched in English.
     """
-    return query_words.is_descriptive(text) or rows.mention(pattern(f"{text} {lexicon.translate(text)}"))
+    return query_words.is_descriptive(text) or rows.mentions(
+        build_pattern(f"{text} {lexicon.translate(text)}")
+    )
 
 
-def pattern(text: str) -> str:
+def build_pattern(text: str) -> str:
     """A regular expression (for RE2 and Lance) that finds any meaningful word of the text; '' if there is none.
 
     English words match as whole words, singular or plural. Others match anywhere, since endings are attached to them.
 
-    >>> pattern("the Coats"), pattern("코트가")
+    >>> build_pattern("the Coats"), build_pattern("코트가")
     ('(?:^|[^[:alnum:]])coat(?:s|es)?(?:$|[^[:alnum:]])', '코트가')
     """
     patterns = []

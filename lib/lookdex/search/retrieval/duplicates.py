@@ -19,9 +19,11 @@ NEAR = 0.95
 COLOURS = 0.9
 # Limits of the work for one lane, for shops with a thousand products under one picture. Beyond them only crops of equal
 # bytes count as the same picture.
-MOST_COLOURED = 20_000  # pairs compared by palette, about 30 µs each: 1,000 near products make 500,000 pairs
-MOST_COMPARED = 256  # pairs compared by pixels, about 3 ms each
-MOST_FOLDED = 1000  # rows
+MAX_COLOUR_PAIRS = (
+    20_000  # pairs compared by palette, about 30 µs each: 1,000 near products make 500,000 pairs
+)
+MAX_PIXEL_PAIRS = 256  # pairs compared by pixels, about 3 ms each
+MAX_FOLDED = 1000  # rows
 
 
 class Comparer:
@@ -37,19 +39,19 @@ class Comparer:
         self._compared = 0
         self._folded: set[int] = set()
 
-    def of(self, ranked: Sequence[Candidate]) -> Callable[[Candidate, Candidate], bool]:
-        """The test of two of these candidates, the better one first."""
-        missing = [row for row in _proposed(ranked) if row not in self._crops]
+    def prepare(self, ranked: Sequence[Candidate]) -> Callable[[Candidate, Candidate], bool]:
+        """Return the test of two of these candidates, the better one first, and read the crops it needs."""
+        missing = [row for row in _find_near(ranked) if row not in self._crops]
         if missing:
             self._crops |= {row: jpeg for row, jpeg in self._read(missing).items() if jpeg}
         return self._same
 
-    def near(self, one: Candidate) -> bool:
-        """Whether one of the candidates passed to `of` may show the same picture as another."""
+    def is_near(self, one: Candidate) -> bool:
+        """Whether one of the candidates passed to `prepare` may show the same picture as another."""
         return one.id in self._crops
 
     def _same(self, better: Candidate, one: Candidate) -> bool:
-        if not (self.near(one) and self.near(better)):
+        if not (self.is_near(one) and self.is_near(better)):
             return False
         pair = better.id, one.id
         if self._spent and pair not in self._results and self._crops[better.id] != self._crops[one.id]:
@@ -63,22 +65,22 @@ class Comparer:
         return self._results[pair]
 
     def _compare(self, better: Candidate, one: Candidate) -> bool:
-        if len(self._folded) >= MOST_FOLDED and one.id not in self._folded:
+        if len(self._folded) >= MAX_FOLDED and one.id not in self._folded:
             return False
         if self._crops[better.id] == self._crops[one.id]:
             return True
         self._coloured += 1
-        if not _coloured_alike(better.row.palette, one.row.palette):
+        if not _have_similar_colours(better.row.palette, one.row.palette):
             return False
         self._compared += 1
-        a, b = self._decoded(better.id), self._decoded(one.id)
+        a, b = self._decode(better.id), self._decode(one.id)
         return a is not None and b is not None and is_same(a, b)
 
     @property
     def _spent(self) -> bool:
-        return self._compared >= MOST_COMPARED or self._coloured >= MOST_COLOURED
+        return self._compared >= MAX_PIXEL_PAIRS or self._coloured >= MAX_COLOUR_PAIRS
 
-    def _decoded(self, row: int) -> Small | None:
+    def _decode(self, row: int) -> Small | None:
         """None for a crop that cannot be decoded."""
         if row not in self._small:
             pixels = codec.decode_crop(self._crops[row])
@@ -86,8 +88,8 @@ class Comparer:
         return self._small[row]
 
 
-def _proposed(ranked: Sequence[Candidate]) -> list[int]:
-    """The row ids of candidates with another one near them."""
+def _find_near(ranked: Sequence[Candidate]) -> list[int]:
+    """Find the row ids of candidates with another one near them."""
     if len(ranked) < 2:
         return []
     vectors = np.stack([one.vector for one in ranked])
@@ -95,5 +97,5 @@ def _proposed(ranked: Sequence[Candidate]) -> list[int]:
     return [one.id for one, is_near in zip(ranked, near, strict=True) if is_near]
 
 
-def _coloured_alike(a: Sequence[Swatch], b: Sequence[Swatch]) -> bool:
+def _have_similar_colours(a: Sequence[Swatch], b: Sequence[Swatch]) -> bool:
     return not a or not b or colour.similarity(a, b) >= COLOURS

@@ -13,7 +13,7 @@ from lookdex.records.ranges import Count
 from lookdex.runtime.extras import extras
 from lookdex.search.query.arguments import Arguments, texts
 from lookdex.search.retrieval.filters import compile_filter
-from lookdex.search.retrieval.open_release import OpenRelease, filter_error
+from lookdex.search.retrieval.open_release import OpenRelease, to_filter_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def to_frame(
     try:
         table = release.items.to_table(columns=wanted, filter=sql or None, limit=limit, patient=True)
     except (CorruptData, StorageError) as error:
-        raise filter_error(error, sql, release.items.schema) from error
+        raise to_filter_error(error, sql, release.items.schema) from error
     frame = _pandas(table)
     frame.attrs |= {
         "release_id": release.record.release_id,
@@ -84,7 +84,7 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def scope_of(scope: Scope | str) -> Scope:
-    """A scope from its name. Raises BadQuery."""
+def read_scope(scope: Scope | str) -> Scope:
+    """Read a scope from its name. Raises BadQuery."""
     found: Scope = _SCOPE.read(scope=scope)["scope"]
     return found

@@ -15,14 +15,17 @@ TIED_ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row near the query's vector. label: the detector's. category: the product's; None where it is not known."""
+    """A row near the query's vector."""
 
-    row: int  # Lance's row id in this version
+    row: int
+    """Lance's row id in this version."""
     product_id: str | None
     image_key: str
     distance: float
     label: str | None = None
+    """The detector's."""
     category: str | None = None
+    """The product's; None if unknown."""
     colour: str | None = None
 
     @property
@@ -30,7 +33,7 @@ class Hit:
         """The product, or the photo where the product is not known: each group is shown once."""
         return ("image", self.image_key) if self.product_id is None else ("product", self.product_id)
 
-    def of(self, tier: Tier) -> bool:
+    def is_in(self, tier: Tier) -> bool:
         """Whether the row is of the tier's colour and category (by its product or by its label)."""
         category = tier.within is None or tier.within in (self.label, self.category)
         return category and tier.tint in (None, self.colour)
@@ -38,17 +41,16 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """The nearest hit of each group; `exhausted`: there are fewer groups than were needed.
-
-    tiers: the number of each hit's tier, ascending; within a tier the nearest hit is first.
-    """
+    """The nearest hit of each group."""
 
     hits: tuple[Hit, ...]
     exhausted: bool
+    """There are fewer groups than were needed."""
     tiers: tuple[int, ...]
+    """The number of each hit's tier, ascending; within a tier the nearest hit is first."""
 
     @classmethod
-    def of_one(cls, hits: tuple[Hit, ...], enough: int) -> Distinct:
+    def of_first_tier(cls, hits: tuple[Hit, ...], enough: int) -> Distinct:
         """Hits of the first tier."""
         return cls(hits, len(hits) < enough, (0,) * len(hits))
 
@@ -69,7 +71,7 @@ ANYTHING = Tier()
 Read = Callable[[Sequence[int], int, int | None], Sequence[Sequence[Hit]]]
 
 
-def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
+def first_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
     """The first hit of each of the first `k` groups, in the given order."""
     first: dict[tuple[str, str], Hit] = {}
     for hit in hits:
@@ -79,7 +81,7 @@ def nearest_of_each(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
     return tuple(first.values())
 
 
-def settled(best: Sequence[Hit], hits: Sequence[Hit], limit: int) -> bool:
+def is_settled(best: Sequence[Hit], hits: Sequence[Hit], limit: int) -> bool:
     """Whether no unread row can tie with the last of the best. hits: `limit` of them, or all there are."""
     return len(hits) < limit or limit >= TIED_ROWS or best[-1].distance < hits[-1].distance
 
@@ -87,29 +89,32 @@ def settled(best: Sequence[Hit], hits: Sequence[Hit], limit: int) -> bool:
 def gather(
     read: Read, lanes: Sequence[Sequence[Tier]], k: int, enough: int | None = None
 ) -> tuple[Distinct, ...]:
-    """The k nearest distinct products of each lane: those of its first tier, then of further tiers if too few.
+    """Find the k nearest distinct products of each lane: those of its first tier, then of further tiers if too few.
 
-    lanes: the tiers of each, at least one. enough: how many products suffice (default: k).
     The first read is of all lanes and of all rows: mostly enough of the nearest are of the first tier, and no other
     read is needed.
+
+    Args:
+        lanes: the tiers of each, at least one.
+        enough: how many products suffice (default: k).
     """
     limit, enough = first_rows(k), k if enough is None else enough
     found: dict[int, Distinct] = {}
     pending: list[int] = []
     for lane, hits in enumerate(read(range(len(lanes)), limit, None)):
-        best = nearest_of_each([hit for hit in hits if hit.of(lanes[lane][0])], k)
+        best = first_of_each([hit for hit in hits if hit.is_in(lanes[lane][0])], k)
         all_read = len(hits) < limit and (len(best) >= enough or lanes[lane][0] == ANYTHING)
-        if all_read or (len(best) == k and settled(best, hits, limit)):
-            found[lane] = Distinct.of_one(best, enough)
+        if all_read or (len(best) == k and is_settled(best, hits, limit)):
+            found[lane] = Distinct.of_first_tier(best, enough)
         else:
-            found[lane] = Distinct.of_one((), enough)
+            found[lane] = Distinct.of_first_tier((), enough)
             pending.append(lane)
     for tier in range(max(map(len, lanes), default=0)):
         short = [lane for lane in pending if tier < len(lanes[lane]) and found[lane].exhausted]
         seen = max((len(found[lane].hits) for lane in short), default=0)
-        nearest = nearest_distinct(_of_tier(read, short, tier), len(short), k + seen)
+        nearest = find_distinct(_for_tier(read, short, tier), len(short), k + seen)
         for lane, more in zip(short, nearest, strict=True):
-            found[lane] = _extended(found[lane], more.hits, tier, k, enough)
+            found[lane] = _extend(found[lane], more.hits, tier, k, enough)
     return tuple(found[lane] for lane in range(len(lanes)))
 
 
@@ -117,10 +122,10 @@ def first_rows(k: int) -> int:
     return max(FIRST_ROWS, FIRST_ROWS_PER_PRODUCT * k)
 
 
-def nearest_distinct(
+def find_distinct(
     read: Callable[[Sequence[int], int], Sequence[Sequence[Hit]]], lanes: int, k: int
 ) -> tuple[Distinct, ...]:
-    """The k nearest distinct products of each of `lanes` queries.
+    """Find the k nearest distinct products of each of `lanes` queries.
 
     `read(lanes, limit)` returns for each of those lanes its `limit` nearest rows, nearest first, or fewer where the
     table has no more. A lane whose rows hold too few products is read again with at least twice the limit: with 50
@@ -133,9 +138,9 @@ def nearest_distinct(
         short: list[int] = []
         fewest, tied = k, False
         for lane, hits in zip(pending, read(pending, limit), strict=True):
-            best = nearest_of_each(hits, k)
-            if len(hits) < limit or (len(best) == k and settled(best, hits, limit)):
-                done[lane] = Distinct.of_one(best, k)
+            best = first_of_each(hits, k)
+            if len(hits) < limit or (len(best) == k and is_settled(best, hits, limit)):
+                done[lane] = Distinct.of_first_tier(best, k)
             else:
                 short.append(lane)
                 fewest, tied = min(fewest, len(best)), tied or len(best) == k
@@ -144,14 +149,14 @@ def nearest_distinct(
     return tuple(done[lane] for lane in range(lanes))
 
 
-def _of_tier(
+def _for_tier(
     read: Read, numbers: Sequence[int], tier: int
 ) -> Callable[[Sequence[int], int], Sequence[Sequence[Hit]]]:
     """`read` for one tier of the lanes with these numbers, which it counts from 0."""
     return lambda lanes, limit: read([numbers[lane] for lane in lanes], limit, tier)
 
 
-def _extended(found: Distinct, more: Sequence[Hit], tier: int, k: int, enough: int) -> Distinct:
+def _extend(found: Distinct, more: Sequence[Hit], tier: int, k: int, enough: int) -> Distinct:
     """The hits found, then the nearest others of a further tier, k in all."""
     seen = {hit.group for hit in found.hits}
     others = [hit for hit in more if hit.group not in seen][: k - len(found.hits)]

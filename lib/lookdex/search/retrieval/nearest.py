@@ -25,64 +25,76 @@ from lookdex.search.retrieval.rows import ItemRow
 
 
 @dataclass(frozen=True, slots=True)
-class LaneQuery:
-    """A lane as a query to the table. vector: (dim,) float32 of unit length. scope, role: of the rows that may match.
+class TableQuery:
+    """A lane as a query to the table.
 
-    within, tint: the category and the colour to search first; None: all. Where they hold too few products, the
-    category's other colours follow, then with `widen` the nearest of any category.
-    palette: of the picture. text: (dim,), of the text alone where the vector is of photo and text. excluded_product:
-    must not match. threshold: the similarity from which a match is good.
+    If `within` and `tint` hold too few products, the category's other colours follow, then with `widen` the nearest of
+    any category.
     """
 
     vector: np.ndarray
+    """(dim,) float32 of unit length."""
     scope: Scope
+    """Of the rows that may match."""
     role: Role | None = Role.MAIN
+    """Of the rows that may match."""
     within: str | None = None
+    """The category to search first; None: all."""
     tint: str | None = None
+    """The colour to search first; None: all."""
     widen: bool = True
     palette: tuple[Swatch, ...] = ()
+    """Of the picture."""
     text: np.ndarray | None = None
+    """(dim,), of the text alone if the vector is of photo and text."""
     excluded_product: str | None = None
+    """Must not match."""
     threshold: float | None = None
+    """The similarity from which a match is good."""
 
 
 @dataclass(frozen=True, slots=True)
-class LaneMatches:
-    """widened: TOO_FEW where products of later tiers are among the matches, or before them."""
+class LaneResult:
+    """A page of a lane's matches."""
 
     matches: tuple[Match, ...]
     exhausted: bool
     widened: Widened | None
+    """TOO_FEW if products of later tiers are among the matches, or before them."""
 
 
 def search_lanes(
     release: OpenRelease,
-    lanes: Sequence[LaneQuery],
+    lanes: Sequence[TableQuery],
     options: Options,
     where: str | None,
     order: Order | None,
     stopwatch: Stopwatch,
-) -> list[LaneMatches]:
-    """The question's page of each lane.
+) -> list[LaneResult]:
+    """Search each lane for the question's page of its matches.
 
-    where: SQL that rows must fulfil (`OpenRelease.compiled`). order: the column to sort by (`OpenRelease.order`).
-    Raises BadQuery for a filter whose types do not compare.
+    Args:
+        where: SQL that rows must fulfil (`OpenRelease.compile_where`).
+        order: the column to sort by (`OpenRelease.parse_sort`).
+
+    Raises:
+        BadQuery: the filter compares values of different types.
     """
     search = _Search(release, lanes, options, where, stopwatch)
-    for block in pages.blocks(options):
+    for block in pages.select_blocks(options):
         search.extend(block)
-    end = pages.ranked(options)
+    end = pages.rank_limit(options)
     ranked = [
-        pages.arranged(candidates[:end], order, lane.threshold)
+        pages.sort_candidates(candidates[:end], order, lane.threshold)
         for candidates, lane in zip(search.ranked, lanes, strict=True)
     ]
-    shown = [pages.page_of(candidates, options) for candidates in ranked]
+    shown = [pages.cut_page(candidates, options) for candidates in ranked]
     crops: dict[int, bytes] = {}
     if options.crops is Crops.ALL:
         crops = release.rows.crops(sorted({candidate.id for page in shown for candidate in page}))
         stopwatch.lap("fetch")
     return [
-        _matches(lane, candidates, page, options, crops)
+        _to_result(lane, candidates, page, options, crops)
         for lane, candidates, page in zip(lanes, ranked, shown, strict=True)
     ]
 
@@ -93,7 +105,7 @@ class _Search:
     def __init__(
         self,
         release: OpenRelease,
-        lanes: Sequence[LaneQuery],
+        lanes: Sequence[TableQuery],
         options: Options,
         where: str | None,
         stopwatch: Stopwatch,
@@ -114,19 +126,21 @@ class _Search:
         pending = [n for n, done in enumerate(exhausted) if not done]
         wanted, enough = block.coloured if options.colour else block.scored, end
         while pending:
-            found = _distinct(self._release, [self._lanes[n] for n in pending], wanted, enough, self._where)
+            found = _find_distinct(
+                self._release, [self._lanes[n] for n in pending], wanted, enough, self._where
+            )
             self._stopwatch.lap("nearest")
             self._fetch(list(dict.fromkeys(hit.row for distinct in found for hit in distinct.hits)))
             for n, distinct in zip(pending, found, strict=True):
                 deadline.check()
                 lane = self._lanes[n]
-                candidates = ranking.candidates(
+                candidates = ranking.score_hits(
                     distinct, self._rows, self._vectors, lane.vector, lane.palette, options.colour
                 )
-                candidates = [*before[n], *ranking.beyond(candidates, before[n])]
+                candidates = [*before[n], *ranking.drop_shown(candidates, before[n])]
                 if options.fold:
                     comparer = self._comparers[n]
-                    candidates = ranking.fold(candidates, comparer.of(candidates), end, comparer.near)
+                    candidates = ranking.fold(candidates, comparer.prepare(candidates), end, comparer.is_near)
                 self.ranked[n], exhausted[n] = candidates[:end], distinct.exhausted
             self._stopwatch.lap("fetch")
             # Folding may leave fewer than `end` although the table has more.
@@ -141,18 +155,21 @@ class _Search:
         self._vectors |= self._release.rows.vectors(fresh)
 
 
-def _distinct(
-    release: OpenRelease, lanes: Sequence[LaneQuery], k: int, enough: int, where: str | None
+def _find_distinct(
+    release: OpenRelease, lanes: Sequence[TableQuery], k: int, enough: int, where: str | None
 ) -> list[Distinct]:
-    """Lanes over the same rows share their reads; lanes over other rows are searched in parallel."""
+    """Find the k nearest products of each lane.
+
+    Lanes over the same rows share their reads; lanes over other rows are searched in parallel.
+    """
     groups: dict[str, list[int]] = defaultdict(list)
     for n, lane in enumerate(lanes):
-        groups[_rows(release, lane, where)].append(n)
+        groups[_rows_sql(release, lane, where)].append(n)
 
     def search(rows: str, members: list[int]) -> dict[int, Distinct]:
         own = [lanes[n] for n in members]
         unfiltered = where is None and all(lane.excluded_product is None for lane in own)
-        tiers = [tiers_of(lane) for lane in own]
+        tiers = [list_tiers(lane) for lane in own]
         read = _Reader(release, own, tiers, rows, enough if unfiltered else None)
         return dict(zip(members, gather(read, tiers, k, enough), strict=True))
 
@@ -164,16 +181,16 @@ def _distinct(
     return [found[n] for n in range(len(lanes))]
 
 
-def tiers_of(lane: LaneQuery) -> list[Tier]:
-    """In order of preference: the category in the colour, the category, anything."""
+def list_tiers(lane: TableQuery) -> list[Tier]:
+    """List the tiers in order of preference: the category in the colour, the category, anything."""
     tiers = [Tier(lane.within, lane.tint)]
     if lane.tint is not None and lane.within is not None:
         tiers.append(Tier(lane.within))
     return [*tiers, ANYTHING] if lane.widen and tiers[0] != ANYTHING else tiers
 
 
-def _rows(release: OpenRelease, lane: LaneQuery, where: str | None) -> str:
-    sql = release.rows_of(lane.scope, lane.role)
+def _rows_sql(release: OpenRelease, lane: TableQuery, where: str | None) -> str:
+    sql = release.rows_sql(lane.scope, lane.role)
     if lane.excluded_product is not None:
         sql += f" AND (product_id IS NULL OR product_id <> {quote(lane.excluded_product)})"
     return sql if where is None else f"{sql} AND {where}"
@@ -188,7 +205,7 @@ class _Reader:
     def __init__(
         self,
         release: OpenRelease,
-        lanes: Sequence[LaneQuery],
+        lanes: Sequence[TableQuery],
         tiers: Sequence[Sequence[Tier]],
         rows: str,
         enough: int | None,
@@ -199,7 +216,7 @@ class _Reader:
     def __call__(self, lanes: Sequence[int], limit: int, tier: int | None) -> list[list[Hit]]:
         groups: dict[str, list[int]] = defaultdict(list)
         for lane in lanes:
-            groups[self._rows_of(ANYTHING if tier is None else self._tiers[lane][tier])].append(lane)
+            groups[self._tier_sql(ANYTHING if tier is None else self._tiers[lane][tier])].append(lane)
         hits: dict[int, list[Hit]] = {}
         for rows, members in groups.items():
             vectors = np.stack([self._lanes[lane].vector for lane in members])
@@ -207,29 +224,29 @@ class _Reader:
             hits |= zip(members, self._release.nearest(vectors, limit, rows, enough=enough), strict=True)
         return [hits[lane] for lane in lanes]
 
-    def _rows_of(self, tier: Tier) -> str:
+    def _tier_sql(self, tier: Tier) -> str:
         # The tier comes first, so that the caller's filter is applied to its few rows only.
         rows = self._rows if tier.tint is None else f"colour = {quote(tier.tint)} AND {self._rows}"
-        return rows if tier.within is None else f"{self._release.within(tier.within)} AND {rows}"
+        return rows if tier.within is None else f"{self._release.category_sql(tier.within)} AND {rows}"
 
 
-def _matches(
-    lane: LaneQuery,
+def _to_result(
+    lane: TableQuery,
     ranked: Sequence[Candidate],
     page: Sequence[Candidate],
     options: Options,
     crops: dict[int, bytes],
-) -> LaneMatches:
-    """ranked: all of the lane, in its order; page: a part of it."""
+) -> LaneResult:
+    """Turn a page of the lane's ranked candidates into its matches."""
     matches = tuple(
-        _match(lane, candidate, rank, crops.get(candidate.id))
+        _to_match(lane, candidate, rank, crops.get(candidate.id))
         for rank, candidate in enumerate(page, options.offset + 1)
     )
     widened = any(candidate.tier for candidate in ranked[: options.offset + options.k])
-    return LaneMatches(matches, len(matches) < options.k, Widened.TOO_FEW if widened else None)
+    return LaneResult(matches, len(matches) < options.k, Widened.TOO_FEW if widened else None)
 
 
-def _match(lane: LaneQuery, candidate: Candidate, rank: int, crop: bytes | None) -> Match:
+def _to_match(lane: TableQuery, candidate: Candidate, rank: int, crop: bytes | None) -> Match:
     row = candidate.row
     folded = dict.fromkeys(other.row.product_id for other in candidate.folded)
     return Match(

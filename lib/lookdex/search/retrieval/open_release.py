@@ -20,19 +20,19 @@ from lookdex.errors import BadQuery, CorruptData, LookdexError, StorageError
 from lookdex.records import Release, Role, Scope
 from lookdex.runtime.daemons import DaemonPool
 from lookdex.search.answer.facets import Facets
-from lookdex.search.retrieval.facets import COLUMNS, facets_of
+from lookdex.search.retrieval.facets import COLUMNS, count_columns
 from lookdex.search.retrieval.filters import compile_filter, named_columns
-from lookdex.search.retrieval.filters.cost import widths_of
+from lookdex.search.retrieval.filters.cost import measure_widths
 from lookdex.search.retrieval.grouping import Hit
 from lookdex.search.retrieval.product_columns import (
     Order,
-    countable,
-    counted_columns,
-    named,
-    order_of,
+    check_countable,
+    countable_columns,
+    find_column,
+    parse_sort,
     sortable,
 )
-from lookdex.search.retrieval.rows import CATEGORY, Rows, category_of
+from lookdex.search.retrieval.rows import CATEGORY, Rows, to_category
 from lookdex.search.retrieval.table import READ_SECONDS, ReadTable
 from lookdex.search.retrieval.verified import VERIFY_BYTES, Verified
 from lookdex.search.retrieval.watch import StoreWatch
@@ -46,18 +46,17 @@ _THREADS = 8  # for the reads of one release that run in parallel
 
 @dataclass(frozen=True)
 class OpenRelease:
-    """A release and its `items` table. Thread-safe; every read sees the release's version.
-
-    has_main: False where no object of the release is its photo's product; then all objects may match. threads: for
-    reads in parallel; tasks there must not wait for each other. facet_columns: counted where a question names none.
-    """
+    """A release and its `items` table. Thread-safe; every read sees the release's version."""
 
     record: Release
     items: ReadTable
     has_main: bool
+    """False if no object of the release is its photo's product; then all objects may match."""
     rows: Rows = field(repr=False)
     threads: DaemonPool = field(repr=False)
+    """For reads in parallel; tasks there must not wait for each other."""
     facet_columns: tuple[str, ...] = COLUMNS
+    """Counted if a question names none."""
 
     @cached_property
     def filterable(self) -> pa.Schema:
@@ -65,8 +64,8 @@ class OpenRelease:
         names = dict.fromkeys((*self.record.product_columns, *FILTERABLE))
         return pa.schema([self.items.schema.field(name) for name in names])
 
-    def compiled(self, where: str | None) -> str | None:
-        """A caller's filter as SQL. Raises BadQuery when it is not a predicate on these columns, or too expensive."""
+    def compile_where(self, where: str | None) -> str | None:
+        """Compile a filter to SQL. Raises BadQuery if it is no predicate on these columns, or too expensive."""
         if where is None:
             return None
         return compile_filter(where, self.filterable, rows=self.record.items, widths=self.widths)
@@ -75,19 +74,19 @@ class OpenRelease:
     def widths(self) -> dict[str, float]:
         """The mean size of the filterable columns' values, from samples: see `compile_filter`."""
         starts = {part * self.record.items // _SAMPLES for part in range(_SAMPLES)}
-        return widths_of(
+        return measure_widths(
             pa.concat_tables(
                 self.items.to_table(columns=self.filterable.names, limit=_SAMPLE_ROWS, offset=start)
                 for start in sorted(starts)
             )
         )
 
-    def rows_of(self, scope: Scope, role: Role | None = None) -> str:
+    def rows_sql(self, scope: Scope, role: Role | None = None) -> str:
         """SQL of the rows of a scope (and a role) that may match."""
         sql = f"scope = '{scope}'"
         return sql if role is None or not self.has_main else f"{sql} AND role = '{role}'"
 
-    def within(self, category: str) -> str:
+    def category_sql(self, category: str) -> str:
         """SQL of the rows of a category, by their product's category or by their label."""
         raws = [raw for raw, known in self._categories.items() if known == category]
         by_label = f"label = {quote(category)}"
@@ -107,45 +106,51 @@ class OpenRelease:
         """The columns that an answer can be sorted by."""
         return sortable(self.items.schema, self.record.product_columns)
 
-    def order(self, sort: str | None) -> Order | None:
-        """The order for a `sort`; None: by score. Raises BadQuery for a column that is not sortable."""
-        return order_of(sort, self.sortable)
+    def parse_sort(self, sort: str | None) -> Order | None:
+        """Parse a `sort`; None: by score. Raises BadQuery for a column that is not sortable."""
+        return parse_sort(sort, self.sortable)
 
     @cached_property
     def facets(self) -> Facets:
         """The facets of all products: the configured columns, category and price."""
-        return self._counted(None, self._existing((*self.facet_columns, *COLUMNS)))
+        return self._cached_count(None, self._existing((*self.facet_columns, *COLUMNS)))
 
-    def facet_names(self, wanted: bool | Sequence[str]) -> tuple[str, ...] | None:
-        """The columns to count for a question's `facets` (True: the configured ones); None for none.
+    def check_facets(self, wanted: bool | Sequence[str]) -> tuple[str, ...] | None:
+        """Check a question's `facets`: the columns to count (True: the configured ones); None for none.
 
         Raises BadQuery for a column that cannot be counted.
         """
         if isinstance(wanted, bool):
             return self.facet_columns if wanted else None
-        return counted_columns(wanted, self._countable)
+        return check_countable(wanted, self._countable)
 
-    def counted(self, where: str | None, columns: tuple[str, ...]) -> Facets:
-        """The facets of the products that pass a filter, cached by filter and columns.
+    def count_facets(self, where: str | None, columns: tuple[str, ...]) -> Facets:
+        """Count the facets of the products that pass a filter, cached by filter and columns.
 
-        A product counts if one of its objects passes. where: SQL of `compiled`. columns: of `facet_names`.
-        Raises BadQuery for a filter whose types do not compare.
+        A product counts if one of its objects passes.
+
+        Args:
+            where: SQL from `compile_where`.
+            columns: from `check_facets`.
+
+        Raises:
+            BadQuery: the filter compares values of different types.
         """
-        return self._counted(where, columns)
+        return self._cached_count(where, columns)
 
     @property
     def _countable(self) -> tuple[str, ...]:
-        return countable(self.items.schema, self.record.product_columns)
+        return countable_columns(self.items.schema, self.record.product_columns)
 
     def _existing(self, columns: Sequence[str]) -> tuple[str, ...]:
         return _existing_columns(columns, self._countable)
 
     @cached_property
-    def _counted(self) -> Callable[[str | None, tuple[str, ...]], Facets]:
+    def _cached_count(self) -> Callable[[str | None, tuple[str, ...]], Facets]:
         return lru_cache(COUNTS_KEPT)(self._count)
 
     def _count(self, where: str | None, columns: tuple[str, ...]) -> Facets:
-        rows = self.rows_of(Scope.OBJECT, Role.MAIN)
+        rows = self.rows_sql(Scope.OBJECT, Role.MAIN)
         if where is not None:
             rows += f" AND {where}"
         names = self.items.schema.names
@@ -155,30 +160,34 @@ class OpenRelease:
         try:
             table = self.items.to_table(columns=list(read), filter=rows, patient=where is None)
         except (CorruptData, StorageError) as error:
-            raise filter_error(error, rows, self.items.schema) from error
-        return facets_of(table, columns)
+            raise to_filter_error(error, rows, self.items.schema) from error
+        return count_columns(table, columns)
 
     @cached_property
     def _categories(self) -> dict[str, str | None]:
         """The category that each value of the shop's own column stands for."""
         if not self.rows.has_category:
             return {}
-        rows = self.rows_of(Scope.OBJECT, Role.MAIN)
+        rows = self.rows_sql(Scope.OBJECT, Role.MAIN)
         column = self.items.to_table(columns=[CATEGORY], filter=rows, patient=True)[CATEGORY]
-        return {raw: category_of(raw) for raw in pc.unique(column).drop_null().to_pylist()}
+        return {raw: to_category(raw) for raw in pc.unique(column).drop_null().to_pylist()}
 
     def nearest(
         self, vectors: np.ndarray, limit: int, rows: str, *, enough: int | None = None
     ) -> list[list[Hit]]:
-        """For each of the vectors (n, dim) its `limit` nearest rows, nearest first, or fewer if there are no more.
+        """Find for each of the vectors (n, dim) its `limit` nearest rows, nearest first, or fewer if there are no more.
 
-        rows: an SQL predicate. enough: the number of distinct products that suffice. Then only as many partitions of
-        the index are read as the release was tuned for, and all where these hold fewer. None: read all, as rows picked
-        by their look (category, colour) need.
+        Args:
+            rows: an SQL predicate.
+            enough: the number of distinct products that suffice. Then only as many partitions of the index are read as
+                the release was tuned for, and all if these hold fewer. None: read all, as rows picked by their look
+                (category, colour) need.
         """
         found = self._nearest(vectors, limit, rows, bounded=enough is not None)
         if enough is not None and self.record.index.kind != "exact":
-            short = [n for n, hits in enumerate(found) if len(hits) < limit and _products(hits) < enough]
+            short = [
+                n for n, hits in enumerate(found) if len(hits) < limit and _count_products(hits) < enough
+            ]
             if short:
                 again = self._nearest(vectors[short], limit, rows, bounded=False)
                 for n, hits in zip(short, again, strict=True):
@@ -207,7 +216,7 @@ class OpenRelease:
                 with_row_id=True,
             )
         except (CorruptData, StorageError) as error:
-            raise filter_error(error, rows, self.items.schema) from error
+            raise to_filter_error(error, rows, self.items.schema) from error
         lanes: list[list[Hit]] = [[] for _ in vectors]
         for lane, hit in zip(found["query_index"].to_pylist(), self.rows.hits(found), strict=True):
             lanes[lane].append(hit)
@@ -233,9 +242,14 @@ def open_release(
 ) -> OpenRelease:
     """Verify the release's files (see `verified`), then open its `items` at its version.
 
-    facets: the columns to count where a question names none; None: category and price, if they exist.
-    Raises ReleaseNotFound when the version is gone, CorruptData when it is damaged, Unavailable, and BadQuery when the
-    release lacks a column of `facets`.
+    Args:
+        facets: the columns to count if a question names none; None: category and price, if they exist.
+
+    Raises:
+        ReleaseNotFound: the version is gone.
+        CorruptData: it is damaged.
+        Unavailable: the store does not answer.
+        BadQuery: the release lacks a column of `facets`.
     """
 
     def verify() -> Verified:
@@ -259,36 +273,39 @@ def open_release(
 
 
 def _facet_columns(release: Release, schema: pa.Schema, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    known = countable(schema, release.product_columns)
+    known = countable_columns(schema, release.product_columns)
     if wanted is None:
         return _existing_columns(COLUMNS, known)
     try:
-        return counted_columns(wanted, known)
+        return check_countable(wanted, known)
     except BadQuery as error:
         raise BadQuery(f"facets, in release {release.release_id}: {error}") from error
 
 
 def _existing_columns(columns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    found = (named(name, known) for name in columns)
+    found = (find_column(name, known) for name in columns)
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
-def _products(hits: Sequence[Hit]) -> int:
+def _count_products(hits: Sequence[Hit]) -> int:
     return len({hit.group for hit in hits})
 
 
-def filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:
+def to_filter_error(error: LookdexError, sql: str, schema: pa.Schema) -> LookdexError:
     """Turn Lance's error about a predicate into BadQuery, in case `filters` let one through; return others unchanged.
 
-    error: as the table raises it. sql: the predicate, from `compile_filter` or containing it. schema: the table's.
+    Args:
+        error: as the table raises it.
+        sql: the predicate, from `compile_filter` or containing it.
+        schema: the table's.
     """
     text = _first_line(error.__cause__ or error)
     if names_file(text):  # a damaged file is not the predicate's fault
         return error
     if "Invalid user input" not in text and "Cast error" not in text:
         return error
-    named = [name for name in named_columns(sql) if name in schema.names]
-    kinds = "; ".join(f"{name} holds {describe(schema.field(name).type)}" for name in named)
+    compared = [name for name in named_columns(sql) if name in schema.names]
+    kinds = "; ".join(f"{name} holds {describe(schema.field(name).type)}" for name in compared)
     if not kinds:
         return BadQuery(
             "the filter cannot be applied: it has no column, or compares values of different types"

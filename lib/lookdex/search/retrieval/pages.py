@@ -23,32 +23,31 @@ from lookdex.search.retrieval.ranking import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Products up to rank `end`. scored: how many are scored for it; coloured: the same where colours count.
-
-    With colours more are scored, because the products most similar in colour need not be the nearest.
-    """
+    """Products up to rank `end`."""
 
     end: int
     scored: int
+    """How many are scored for it."""
     coloured: int
+    """The same where colours count: more, because the products most similar in colour need not be the nearest."""
 
 
 # Longer lists cost more for each product: 1,000 of 200,000 rows with colours take 0.4 s.
 BLOCKS = (Block(24, 30, 200), Block(96, 120, 400), Block(384, 480, 2000), Block(MAX_K, 1250, 2000))
 
 
-def blocks(options: Options) -> tuple[Block, ...]:
-    """The blocks up to the question's page."""
-    return BLOCKS[: 1 + next(n for n, block in enumerate(BLOCKS) if ranked(options) <= block.end)]
+def select_blocks(options: Options) -> tuple[Block, ...]:
+    """Select the blocks up to the question's page."""
+    return BLOCKS[: 1 + next(n for n, block in enumerate(BLOCKS) if rank_limit(options) <= block.end)]
 
 
-def ranked(options: Options) -> int:
-    """How many of the nearest products are ranked for the question's page: with a sort, all that are sorted."""
+def rank_limit(options: Options) -> int:
+    """How many products to rank for the question's page: with a sort, all that are sorted."""
     return options.offset + options.k if options.sort is None else options.pool or options.k
 
 
-def page_of(candidates: Sequence[Candidate], options: Options) -> Sequence[Candidate]:
-    """The question's page of its ranked products."""
+def cut_page(candidates: Sequence[Candidate], options: Options) -> Sequence[Candidate]:
+    """Cut the question's page out of the ranked candidates."""
     return candidates[options.offset : options.offset + options.k]
 
 
@@ -59,16 +58,19 @@ def next_page(lanes: Sequence[FoundObject], options: Options, release_id: str) -
     return Next(after, release_id) if more and any(not lane.exhausted for lane in lanes) else None
 
 
-def arranged(
+def sort_candidates(
     candidates: Sequence[Candidate], order: Order | None, threshold: float | None
 ) -> list[Candidate]:
     """Sort by the order's column: earlier tiers first, within these good matches first, and empty values last.
 
-    Products of equal values keep their ranks. threshold: the similarity from which a match is good.
+    Products of equal values keep their ranks.
+
+    Args:
+        threshold: the similarity from which a match is good.
     """
     if order is None:
         return list(candidates)
-    value: Callable[[Candidate], Any] = lambda one: comparable(one.row.columns.get(order.column))  # noqa: E731
+    value: Callable[[Candidate], Any] = lambda one: sort_key(one.row.columns.get(order.column))  # noqa: E731
     known = [one for one in candidates if value(one) is not None]
     empty = [one for one in candidates if value(one) is None]
     known.sort(key=value, reverse=order.descending)
@@ -77,8 +79,8 @@ def arranged(
     )
 
 
-def comparable(value: object) -> Any:
-    """A column's value as a sort key, text case-folded; None for an empty one."""
+def sort_key(value: object) -> Any:
+    """Turn a column's value into a sort key, text case-folded; None if it is empty."""
     match value:
         case str():
             return value.casefold()

@@ -28,7 +28,7 @@ def sortable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ..
     )
 
 
-def countable(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ...]:
+def countable_columns(schema: pa.Schema, product_columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that facets can count: the sortable ones, lists of such values, and such fields of records, named
     record.field."""
     names = []
@@ -58,14 +58,16 @@ def _is_countable(kind: pa.DataType) -> bool:
     return is_ranged(inner) or is_word(inner)
 
 
-def order_of(sort: str | None, columns: Sequence[str]) -> Order | None:
-    """sort: a column, prefixed with a minus for highest first; None: by score. columns: the sortable ones.
+def parse_sort(sort: str | None, columns: Sequence[str]) -> Order | None:
+    """Parse a `sort`. Raises BadQuery, which lists the sortable columns.
 
-    Raises BadQuery, which lists them.
+    Args:
+        sort: a column, prefixed with a minus for highest first; None: by score.
+        columns: the sortable ones.
     """
     if sort is None:
         return None
-    name = named(sort.removeprefix("-"), columns)
+    name = find_column(sort.removeprefix("-"), columns)
     if name is None:
         raise BadQuery(
             f"the answer cannot be sorted by {shorten(sort.removeprefix('-'), 80)!r}; it can be sorted by: "
@@ -74,9 +76,9 @@ def order_of(sort: str | None, columns: Sequence[str]) -> Order | None:
     return Order(name, sort.startswith("-"))
 
 
-def counted_columns(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns to count. columns: the countable ones. Raises BadQuery, which lists them."""
-    found = [named(name, columns) for name in wanted]
+def check_countable(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """Find the wanted ones among the countable columns. Raises BadQuery, which lists these."""
+    found = [find_column(name, columns) for name in wanted]
     for name, known in zip(wanted, found, strict=True):
         if known is None:
             raise BadQuery(
@@ -85,8 +87,8 @@ def counted_columns(wanted: Sequence[str], columns: Sequence[str]) -> tuple[str,
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
-def named(name: str, columns: Sequence[str]) -> str | None:
-    """The column of that name, or the only one that matches it ignoring case; None if there is none."""
+def find_column(name: str, columns: Sequence[str]) -> str | None:
+    """Find the column of that name, or the only one that matches it ignoring case; None if there is none."""
     if name in columns:
         return name
     alike = [column for column in columns if column.casefold() == name.casefold()]

@@ -15,19 +15,21 @@ from lookdex.search.retrieval.rows import ItemRow
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A product, by its nearest row. similarity: the exact cosine. score: what it is ranked by.
+    """A product, by its nearest row."""
 
-    tier: 0 is the first. folded: lower-ranked candidates with nearly the same picture.
-    """
-
-    id: int  # Lance's row id
+    id: int
+    """Lance's row id."""
     row: ItemRow
     vector: np.ndarray
     similarity: float
+    """The exact cosine."""
     colour_similarity: float | None
     score: float
+    """What it is ranked by."""
     tier: int
+    """0 is the first."""
     folded: tuple[Candidate, ...] = ()
+    """Lower-ranked candidates with nearly the same picture."""
 
     @property
     def group(self) -> tuple[str, str]:
@@ -36,7 +38,7 @@ class Candidate:
         return ("image", row.image_key) if row.product_id is None else ("product", row.product_id)
 
 
-def candidates(
+def score_hits(
     found: Distinct,
     rows: dict[int, ItemRow],
     vectors: dict[int, np.ndarray],
@@ -44,10 +46,12 @@ def candidates(
     palette: Sequence[Swatch],
     weight: float,
 ) -> list[Candidate]:
-    """The hits of a lane with their exact scores, best first within each tier.
+    """Score the hits of a lane exactly, and rank them: best first within each tier.
 
-    vector: the lane's (dim,). palette: the lane's; () for none. weight: of the colour similarity, 0 … 1; a row without
-    a palette has a colour similarity of 0.
+    Args:
+        vector: the lane's (dim,).
+        palette: the lane's; () for none.
+        weight: of the colour similarity, 0 … 1; a row without a palette has a colour similarity of 0.
     """
     ranked = []
     similarities = _colour_similarities(palette, {hit.row: rows[hit.row].palette for hit in found.hits})
@@ -63,8 +67,8 @@ def candidates(
     return sorted(ranked, key=lambda one: (one.tier, -one.score, one.id))
 
 
-def beyond(ranked: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that are neither shown nor folded into one that is."""
+def drop_shown(ranked: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:
+    """Drop the candidates that are shown, or folded into a shown one."""
     groups = {one.group for kept in shown for one in (kept, *kept.folded)}
     return [one for one in ranked if one.group not in groups]
 
@@ -87,10 +91,11 @@ def fold(
     limit: int,
     near: Callable[[Candidate], bool] = lambda _: True,
 ) -> list[Candidate]:
-    """The first `limit` candidates, without those that show the same picture as a better one: it holds them as folded.
+    """Keep the first `limit` candidates, each with the lower-ranked ones that show the same picture as `folded`.
 
-    same: whether two show the same picture; gets the better one first. near: whether one may show the same picture as
-    any other; the rest are not compared.
+    Args:
+        same: whether two show the same picture; gets the better one first.
+        near: whether one may show the same picture as any other; the rest are not compared.
     """
     kept: list[Candidate] = []
     folded: list[list[Candidate]] = []  # into each of the kept

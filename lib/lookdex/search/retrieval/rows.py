@@ -105,7 +105,7 @@ class Rows:
             table = table.drop_columns(["_rowid"])
             if (np.diff(ids.astype(np.int64)) < 0).any():
                 table, ids = table.take(pa.array(order)), ids[order]
-            self._held = _Held(ids, table, {name: _objects(table[name]) for name in self._hit_columns})
+            self._held = _Held(ids, table, {name: _to_objects(table[name]) for name in self._hit_columns})
 
     @property
     def _columns(self) -> list[str]:
@@ -133,7 +133,7 @@ class Rows:
         products, keys, labels, colours = (values[name] for name in _HIT)
         categories = values[CATEGORY] if self.has_category else [None] * len(ids)
         return [
-            Hit(i, product, key, distance, label, category_of(category), colour)
+            Hit(i, product, key, distance, label, to_category(category), colour)
             for i, product, key, distance, label, category, colour in zip(
                 ids, products, keys, distances, labels, categories, colours, strict=True
             )
@@ -182,11 +182,11 @@ class Rows:
         found: list[int] = table["_rowid"].to_pylist()
         return found
 
-    def among(self, ids: Sequence[int], where: str) -> list[int]:
-        """Those of the ids whose rows fulfil an SQL predicate."""
+    def filter_ids(self, ids: Sequence[int], where: str) -> list[int]:
+        """Keep the ids whose rows fulfil an SQL predicate."""
         return self.ids(f"_rowid IN ({','.join(map(str, ids))}) AND {where}") if ids else []
 
-    def mention(self, pattern: str) -> bool:
+    def mentions(self, pattern: str) -> bool:
         """Whether a text column of any product matches a regular expression, ignoring case. False for ''."""
         schema = self.items.schema
         named = [name for name in self.product_columns if pa.types.is_string(schema.field(name).type)]
@@ -219,7 +219,7 @@ class Rows:
                 for swatch in values.get(_PALETTE) or ()
             ),
             columns={
-                name: _shortest(values[name])
+                name: _shorten(values[name])
                 if name in self._narrow and values[name] is not None
                 else values[name]
                 for name in self.product_columns
@@ -227,12 +227,12 @@ class Rows:
         )
 
 
-def _shortest(value: float) -> float:
+def _shorten(value: float) -> float:
     """A 32-bit number with its shortest digits: 45.3 instead of 45.29999923706055."""
     return float(str(np.float32(value)))
 
 
-def _objects(texts: pa.ChunkedArray) -> np.ndarray:
+def _to_objects(texts: pa.ChunkedArray) -> np.ndarray:
     """The strings as Python objects, equal ones shared."""
     texts = texts.combine_chunks()
     if not pa.types.is_dictionary(texts.type):
@@ -248,6 +248,6 @@ def _any_match(texts: pa.ChunkedArray, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def category_of(category: str | None) -> str | None:
-    """The category that a shop's word stands for; None if it stands for none."""
+def to_category(category: str | None) -> str | None:
+    """Return the category that a shop's word stands for; None if it stands for none."""
     return None if category is None else normalise(category)

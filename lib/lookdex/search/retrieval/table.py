@@ -14,7 +14,7 @@ from lookdex.errors import TooSlow
 from lookdex.runtime import deadline
 from lookdex.runtime.forks import Owner
 from lookdex.search.retrieval.verified import Verified
-from lookdex.search.retrieval.watch import Late, StoreWatch
+from lookdex.search.retrieval.watch import LateReadError, StoreWatch
 
 if TYPE_CHECKING:
     import lance
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _TEXT, _WORD = re.compile(r"'(?:[^']|'')*'"), re.compile(r"[A-Za-z_]\w*")
 READ_SECONDS = 30.0
 PATIENCE = 20  # times the limit, for a read of all rows, done once per release
-MOST_STUCK = 4  # unfinished reads though the store answers, from which on no other is started
+MAX_STUCK = 4  # unfinished reads though the store answers, from which on no other is started
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ReadKind:
     words: frozenset[str]
 
     @classmethod
-    def of(cls, query: Mapping[str, Any]) -> ReadKind:
+    def from_query(cls, query: Mapping[str, Any]) -> ReadKind:
         words = _WORD.findall(_TEXT.sub("", query.get("filter") or ""))
         columns = query.get("columns")
         return cls("nearest" in query, None if columns is None else tuple(columns), frozenset(words))
@@ -73,7 +73,7 @@ class ReadTable:
 
         Raises CorruptData, NotFound, Unavailable, AccessDenied, and TooSlow when the read did not finish in time.
         """
-        return self._read(lambda: self.dataset.to_table(**query), patient, lambda: ReadKind.of(query))
+        return self._read(lambda: self.dataset.to_table(**query), patient, lambda: ReadKind.from_query(query))
 
     def count_rows(self, filter: str | None = None) -> int:
         return self._read(lambda: self.dataset.count_rows(filter), patient=True)
@@ -81,22 +81,22 @@ class ReadTable:
     def _read(self, work: Callable[[], T], patient: bool, kind: Callable[[], ReadKind] | None = None) -> T:
         self._owner.check()
         self.verified.check()
-        if self._stuck >= MOST_STUCK:
+        if self._stuck >= MAX_STUCK:
             self._raise_too_slow(f"{self._stuck} reads have not finished")
         left = deadline.seconds_left()
         own = math.inf if self._seconds is None else self._seconds * (PATIENCE if patient else 1)
         limit = own if left is None else min(own, left)
         with convert_errors(self._name):
             try:
-                return self._watch.read(work, None if limit == math.inf else limit, self._ended, kind)
-            except Late:
+                return self._watch.read(work, None if limit == math.inf else limit, self._on_end, kind)
+            except LateReadError:
                 with self._lock:
                     self._stuck += 1
                 if limit < own:
                     raise TooSlow(f"{self._name}: the question's deadline passed during a read") from None
                 self._raise_too_slow(f"a read has not finished within {limit:g} s")
 
-    def _ended(self) -> None:
+    def _on_end(self) -> None:
         with self._lock:
             self._stuck -= 1
 

@@ -29,28 +29,28 @@ from lookdex.storage import Store
 
 T = TypeVar("T")
 STORE_SECONDS = 1.0
-MOST_LEFT = 256  # abandoned reads still running; no other is started
+MAX_LEFT = 256  # abandoned reads still running; no other is started
 CONNECT_SECONDS = 10.0  # to load the client and find its credentials, before its first request
 _PAUSE = 1.0  # maximum seconds between two pings of a lost store
 logger = logging.getLogger(__name__)
 
 
-class Late(Exception):
+class LateReadError(Exception):
     """A read has not finished in time although the store answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """The state of a store.
-
-    problem: why it is lost; None if it is not. quiet_seconds: since it last answered. left: abandoned reads that are
-    still running. failed: the kinds of reads that have failed since the store was lost.
-    """
+    """The state of a store."""
 
     problem: str | None
+    """Why it is lost; None if it is not."""
     quiet_seconds: float
+    """Since it last answered."""
     left: int
+    """Abandoned reads that are still running."""
     failed: frozenset[Hashable] = frozenset()
+    """The kinds of reads that have failed since the store was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +124,15 @@ class StoreWatch:
     ) -> T:
         """Run `work`, which reads from the store, and return its result.
 
-        limit: seconds; None: no limit. after: called when the work ends after the limit. kind: equal for reads that
-        need the same files; None: the read certainly needs the store.
+        Args:
+            limit: seconds; None: no limit.
+            after: called when the work ends after the limit.
+            kind: equal for reads that need the same files; None: the read certainly needs the store.
 
-        Raises what `work` raises, Unavailable if the store is or gets lost, and Late after the limit.
+        Raises:
+            Unavailable: the store is or gets lost.
+            LateReadError: the limit has passed.
+            Exception: what `work` raises.
         """
         if self._seconds is None and limit is None:
             return work()
@@ -136,14 +141,14 @@ class StoreWatch:
             self._check(outage, kind)
             assert self._seconds is not None
             limit = self._seconds / 2 if limit is None else min(limit, self._seconds / 2)
-        if self._left >= MOST_LEFT:
+        if self._left >= MAX_LEFT:
             raise Unavailable(f"{self._left} reads from the store have not finished: try again later")
         read = _Read(work)
         self._readers.submit(self._run, read)
         if not (read.wait(limit) if outage is not None else self._wait(read, limit)):
             if self._leave(read, None if outage is not None else after):
                 if outage is None:
-                    raise Late
+                    raise LateReadError
                 read.fail(outage.why)
         elif not read.ended:
             self._leave(read, None)
@@ -260,7 +265,12 @@ class StoreWatch:
         return min(_PAUSE, self._seconds) if self._pinging else None
 
     def _ping(self, seconds: float, more: float) -> str | None:
-        """Ping the store. Returns why it does not answer; None: it does. more: seconds on top of the request's own."""
+        """Ping the store. Returns why it does not answer; None if it does.
+
+        Args:
+            seconds: the limit of the request itself.
+            more: seconds to wait beyond it.
+        """
         store = self._store
         assert store is not None
         if self._ping_future is None or self._ping_future.done():

@@ -92,7 +92,7 @@ class ReleaseModel(BaseModel):
     behind: str | None = Field(description="Set if a newer release is live but cannot be opened, else null.")
 
 
-def client_of(request: Request) -> str:
+def client_name(request: Request) -> str:
     """The client of a request: the name of its token, else its address."""
     if name := request.state.fields.get("client"):
         return f"token {name}"
@@ -122,15 +122,15 @@ def routes(
         """Answer a question without a photo. Nothing is searched if the client has the answer already."""
         opened = catalog.opened
         release_id, undamaged = opened.record.release_id, not catalog.damage
-        tag = caching.tag_of_answer(release_id, options, opened.facet_columns)
-        if undamaged and caching.unchanged(request, tag, exists=False):
+        tag = caching.answer_etag(release_id, options, opened.facet_columns)
+        if undamaged and caching.is_unchanged(request, tag, exists=False):
             request.state.fields.update(release=release_id)
             return caching.not_modified(tag, policy.answers)
         encoded = await questions.ask((), options)
-        tag = caching.tag_of_answer(encoded.release_id, options, opened.facet_columns)
-        if caching.unchanged(request, tag):
+        tag = caching.answer_etag(encoded.release_id, options, opened.facet_columns)
+        if caching.is_unchanged(request, tag):
             return caching.not_modified(tag, policy.answers)
-        return respond(request, encoded, caching.tagged(tag, policy.answers))
+        return respond(request, encoded, caching.etag_headers(tag, policy.answers))
 
     @router.post(
         "/search",
@@ -157,8 +157,8 @@ def routes(
         format is detected from the content. Several photos of one item are one question: send them in a form.
         """
         try:
-            with questions.receiving(client_of(request)) as upload:
-                arriving = Request(request.scope, upload.paced(request.receive))
+            with questions.receiving(client_name(request)) as upload:
+                arriving = Request(request.scope, upload.limit_receive(request.receive))
                 question = await receive(arriving, max_bytes, receive_seconds, options)
         except ProblemError as refused:
             if refused.kind is ProblemKind.SLOW_UPLOAD:
@@ -231,10 +231,12 @@ def routes(
             behind=None if catalog.behind is None else BEHIND,
         )
         body = description.model_dump_json().encode()
-        tag = caching.weak_tag_of_bytes(body)
-        if caching.unchanged(request, tag):
+        tag = caching.weak_etag(body)
+        if caching.is_unchanged(request, tag):
             return caching.not_modified(tag, policy.answers)
-        return Response(body, media_type="application/json", headers=caching.tagged(tag, policy.answers))
+        return Response(
+            body, media_type="application/json", headers=caching.etag_headers(tag, policy.answers)
+        )
 
     @router.head("/crops/{item_id}", include_in_schema=False)
     @router.get(
@@ -251,9 +253,9 @@ def routes(
         found = await questions.crop(item_id)
         if found is None:
             raise ProblemError(ProblemKind.NOT_FOUND, "the release has no such item")
-        tag = caching.tag_of_bytes(found)
-        if caching.unchanged(request, tag):
+        tag = caching.strong_etag(found)
+        if caching.is_unchanged(request, tag):
             return caching.not_modified(tag, policy.pictures)
-        return Response(found, media_type="image/jpeg", headers=caching.tagged(tag, policy.pictures))
+        return Response(found, media_type="image/jpeg", headers=caching.etag_headers(tag, policy.pictures))
 
     return router

@@ -42,18 +42,18 @@ class Upload:
         if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
-    def paced(self, receive: Receive) -> Receive:
+    def limit_receive(self, receive: Receive) -> Receive:
         """Wrap ASGI's `receive` to raise ProblemError if the upload is too slow or there is no slot for it."""
 
-        async def paced_receive() -> Message:
+        async def limited_receive() -> Message:
             if self._displaced:
-                raise self._refused()
+                raise self._build_refusal()
             due = self._pace.due(self._begun, self._arrived)
             try:
                 async with asyncio.timeout_at(due if math.isfinite(due) else None) as self._waiting:
                     message = await receive()
             except TimeoutError:
-                raise self._refused() from None
+                raise self._build_refusal() from None
             finally:
                 self._waiting = None
             small = self._arrived <= SMALL
@@ -62,9 +62,9 @@ class Upload:
                 self._slots.take(self)
             return message
 
-        return paced_receive
+        return limited_receive
 
-    def _refused(self) -> ProblemError:
+    def _build_refusal(self) -> ProblemError:
         detail = f"the upload was slower than {self._pace.rate:g} bytes per second: send a smaller photo"
         if self._displaced:
             detail = "the upload was slow and the service is busy: try again with a smaller photo"

@@ -17,17 +17,16 @@ DRAIN_CHUNKED_BYTES = 4 << 20  # chunked bodies, which may never end
 
 
 class RequestBody:
-    """The body of a request.
-
-    uninvited: the client waits for `100 Continue` before it sends it. unread: some of it may still arrive.
-    """
+    """The body of a request."""
 
     def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
         self.uninvited = "expect" in headers
+        """The client waits for `100 Continue` before it sends the body."""
         length = int(headers.get("content-length", "0"))  # the parser has checked that it is digits
         chunked = "transfer-encoding" in headers
         self.unread = chunked or length > 0
+        """Some of it may still arrive."""
         self._drain_limit = DRAIN_CHUNKED_BYTES if chunked else length if length <= DRAIN_BYTES else 0
 
     async def receive(self) -> Message:

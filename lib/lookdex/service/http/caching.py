@@ -25,9 +25,10 @@ _TAGS = re.compile(rf"[ \t]*+(?:{_TAG.pattern}[ \t]*+)?+(?:,[ \t]*+(?:{_TAG.patt
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """shared: shared caches, such as a CDN, may store responses too."""
+    """Who may store responses."""
 
     shared: bool = False
+    """Shared caches, such as a CDN, may store them too."""
 
     @property
     def pictures(self) -> str:
@@ -44,26 +45,27 @@ class CachePolicy:
         return "public" if self.shared else "private"
 
 
-def tag_of_bytes(body: bytes) -> str:
+def strong_etag(body: bytes) -> str:
     """A strong ETag of the bytes."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def weak_tag_of_bytes(body: bytes) -> str:
+def weak_etag(body: bytes) -> str:
     """A weak ETag of the bytes, in any content coding."""
-    return f"W/{tag_of_bytes(body)}"
+    return f"W/{strong_etag(body)}"
 
 
-def tag_of_answer(release_id: str, options: Options, facets: tuple[str, ...]) -> str:
+def answer_etag(release_id: str, options: Options, facets: tuple[str, ...]) -> str:
     """A weak ETag of an answer: same products, while timings and content coding may differ.
 
-    facets: the columns that the service counts.
+    Args:
+        facets: the columns that the service counts.
     """
     question = json.dumps([__version__, release_id, asdict(options), facets], sort_keys=True)
-    return weak_tag_of_bytes(question.encode())
+    return weak_etag(question.encode())
 
 
-def unchanged(request: Request, tag: str, *, exists: bool = True) -> bool:
+def is_unchanged(request: Request, tag: str, *, exists: bool = True) -> bool:
     """Whether `If-None-Match` matches the tag, so that the response is 304. exists: what `*` matches.
 
     A malformed header matches nothing.
@@ -75,8 +77,8 @@ def unchanged(request: Request, tag: str, *, exists: bool = True) -> bool:
 
 
 def not_modified(tag: str, cache_control: str) -> Response:
-    return Response(status_code=304, headers=tagged(tag, cache_control))
+    return Response(status_code=304, headers=etag_headers(tag, cache_control))
 
 
-def tagged(tag: str, cache_control: str) -> dict[str, str]:
+def etag_headers(tag: str, cache_control: str) -> dict[str, str]:
     return {"ETag": tag, "Cache-Control": cache_control}

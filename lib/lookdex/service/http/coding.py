@@ -18,14 +18,16 @@ _MEMBER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AcceptedCodings:
-    """gzip: accepted and preferred. identity: uncompressed responses are accepted."""
+    """The content codings that a client accepts."""
 
     gzip: bool = False
+    """Accepted and preferred."""
     identity: bool = True
+    """Uncompressed responses are accepted."""
 
 
 @lru_cache(maxsize=64)  # browsers send few distinct headers
-def accepted(header: str) -> AcceptedCodings:
+def parse_accept_encoding(header: str) -> AcceptedCodings:
     """Parse Accept-Encoding. Malformed members are ignored."""
     weights: dict[str, float] = {}
     for member in header.split(","):
@@ -55,7 +57,7 @@ class Compression:
                 _vary(MutableHeaders(scope=message))
             await send(message)
 
-        client = accepted(", ".join(Headers(scope=scope).getlist("accept-encoding")))
+        client = parse_accept_encoding(", ".join(Headers(scope=scope).getlist("accept-encoding")))
         min_bytes = GZIP_BYTES if client.identity else 1
         responder = (
             GZipResponder(self._app, min_bytes, GZIP_LEVEL)

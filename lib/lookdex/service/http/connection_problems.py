@@ -8,7 +8,7 @@ from lookdex.service.http.connections import CloseReason
 from lookdex.service.http.problems import ProblemKind
 
 
-class ConnectionProblem(Exception):
+class ConnectionProblemError(Exception):
     """End a connection with a problem document."""
 
     def __init__(
@@ -18,29 +18,29 @@ class ConnectionProblem(Exception):
         self.why, self.kind, self.detail, self.headers = why, kind, detail, dict(headers or {})
 
 
-def malformed(detail: str) -> ConnectionProblem:
-    return ConnectionProblem(CloseReason.MALFORMED, ProblemKind.MALFORMED, detail)
+def malformed(detail: str) -> ConnectionProblemError:
+    return ConnectionProblemError(CloseReason.MALFORMED, ProblemKind.MALFORMED, detail)
 
 
-def no_room(why: CloseReason) -> ConnectionProblem:
+def no_room(why: CloseReason) -> ConnectionProblemError:
     who = "this client" if why is CloseReason.CLIENT_SHARE else "the service"
     detail = f"{who} has too many requests in progress: try again later"
-    return ConnectionProblem(why, ProblemKind.BUSY, detail, {"Retry-After": "1"})
+    return ConnectionProblemError(why, ProblemKind.BUSY, detail, {"Retry-After": "1"})
 
 
-def stopping() -> ConnectionProblem:
-    return ConnectionProblem(
+def stopping() -> ConnectionProblemError:
+    return ConnectionProblemError(
         CloseReason.STOPPING, ProblemKind.STOPPING, "the service is stopping: try again", {"Retry-After": "1"}
     )
 
 
 def check_codings(codings: list[bytes], version: str) -> None:
-    """Raise ConnectionProblem if the end of the body is ambiguous, or another coding is used (RFC 9112, 6.1 and 7)."""
+    """Raise ConnectionProblemError for an ambiguous end of the body or another coding (RFC 9112, 6.1 and 7)."""
     if version == "1.0" or codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
         detail = "Transfer-Encoding must be chunked, given once, and HTTP/1.1"
         raise malformed(detail)
     if codings != [b"chunked"]:
-        raise ConnectionProblem(
+        raise ConnectionProblemError(
             CloseReason.MALFORMED,
             ProblemKind.TRANSFER_CODING,
             "the only supported Transfer-Encoding is chunked",

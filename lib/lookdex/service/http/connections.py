@@ -50,26 +50,28 @@ class CloseReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Limits of the connections.
-
-    max_connections: open connections.
-    share: of one client, while others want some.
-    header_seconds: until a request's header is complete.
-    keep_alive_seconds: between two requests.
-    pace: minimum rate at which clients read responses.
-    """
+    """Limits of the connections."""
 
     max_connections: int = MAX_CONNECTIONS
     share: int = MAX_CONNECTIONS
+    """Connections of one client, while others want some."""
     header_seconds: float = 10.0
+    """Until a request's header is complete."""
     keep_alive_seconds: float = 65.0
+    """Between two requests."""
     pace: MinimumRate = field(default_factory=lambda: MinimumRate(2000.0))
+    """Minimum rate at which clients read responses."""
 
 
 def connection_limit(wanted: int, files: int | None) -> int:
-    """The connection limit. wanted: the setting, 0 for automatic. files: the open-file limit, None for unlimited.
+    """Compute the connection limit.
 
-    Raises ConfigError: the open-file limit is too low.
+    Args:
+        wanted: the setting; 0: automatic.
+        files: the open-file limit; None: unlimited.
+
+    Raises:
+        ConfigError: the open-file limit is too low.
     """
     room = MAX_CONNECTIONS if files is None else files - RESERVED
     if files is not None and room < max(wanted, 8):
@@ -90,20 +92,20 @@ def open_files() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def limits_of(settings: ServiceSettings) -> ConnectionLimits:
-    """Limits from the settings and the open-file limit. Raises ConfigError."""
+def read_limits(settings: ServiceSettings) -> ConnectionLimits:
+    """Read the limits from the settings and the open-file limit. Raises ConfigError."""
     max_connections = connection_limit(settings.connections, open_files())
     return ConnectionLimits(
         max_connections,
-        share_of(settings.client_share, max_connections),
+        compute_share(settings.client_share, max_connections),
         settings.header_seconds,
         settings.keep_alive_seconds,
         MinimumRate(settings.client_rate),
     )
 
 
-def share_of(share: float, total: int) -> int:
-    """How many of `total` one client may have, at least one."""
+def compute_share(share: float, total: int) -> int:
+    """Compute how many of `total` one client may have, at least one."""
     return max(1, round(share * total))
 
 
@@ -148,7 +150,7 @@ class ConnectionTable:
             greedy = (
                 not connection.proxy and self._count_by_client[connection.client_key] >= self.limits.share
             )
-            idle = self._idle_of(connection.client_key) if greedy else self._longest_idle()
+            idle = self._find_idle(connection.client_key) if greedy else self._find_longest_idle()
             if idle is None:
                 return CloseReason.CLIENT_SHARE if greedy else CloseReason.FULL
             idle.displace()
@@ -158,10 +160,10 @@ class ConnectionTable:
         self.mark_idle(connection)
         return None
 
-    def _idle_of(self, client: str) -> TrackedConnection | None:
+    def _find_idle(self, client: str) -> TrackedConnection | None:
         return next((connection for connection in self._idle if connection.client_key == client), None)
 
-    def _longest_idle(self) -> TrackedConnection | None:
+    def _find_longest_idle(self) -> TrackedConnection | None:
         """The connection idle longest, preferably of a client above its share."""
         share = self.limits.share
         greedy = (

@@ -30,18 +30,18 @@ _QUOTED = re.compile(rf"""(?<!\w)(?:'[^']{_LONG}'|"[^"]{_LONG}"|`[^`]{_LONG}`|�
 _UNBROKEN = re.compile(rf"[^\s'\"`“”]{_LONG}")
 
 
-def public(detail: str) -> str:
-    """The message for clients: long values shortened, paths and hosts hidden, each cut marked by an ellipsis."""
-    return hidden(shortened(detail))
+def to_public(detail: str) -> str:
+    """Prepare a message for clients: long values shortened, paths and hosts hidden, each cut marked by an ellipsis."""
+    return hide_locations(shorten(detail))
 
 
-def shortened(detail: str) -> str:
+def shorten(detail: str) -> str:
     """Cut quoted or unbroken values to `MAX_VALUE` characters, and the message to `MAX_DETAIL`."""
     detail = _QUOTED.sub(lambda found: f"{found[0][: MAX_VALUE - 2]}…{found[0][-1]}", detail)
     detail = _UNBROKEN.sub(lambda found: f"{found[0][: MAX_VALUE - 1]}…", detail)
     return detail if len(detail) <= MAX_DETAIL else f"{detail[: MAX_DETAIL - 1]}…"
 
 
-def hidden(detail: str) -> str:
+def hide_locations(detail: str) -> str:
     """Hide URIs, endpoints and paths other than the service's own. Shorten `detail` first: that bounds the time."""
     return _LOCATION.sub(lambda found: found[0] if _OWN_PATH.match(found[0]) else HIDDEN, detail)

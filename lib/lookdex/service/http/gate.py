@@ -33,7 +33,12 @@ class _Stay:
 
 
 class Gate:
-    """Admission control for one event loop. slots: requests that run at the same time. queue: most that wait."""
+    """Admission control for one event loop.
+
+    Args:
+        slots: maximum of requests that run at the same time.
+        queue: maximum of requests that wait.
+    """
 
     def __init__(self, slots: int, queue: int) -> None:
         self._slots, self._queue = slots, queue
@@ -93,7 +98,7 @@ class Gate:
         stay = _Stay()
         task: asyncio.Task[T] | None = None
         try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 await self._enter()
                 task = asyncio.ensure_future(self._occupy(work, stay))
                 task.add_done_callback(_retrieve_exception)

@@ -9,7 +9,7 @@ _BASE64 = frozenset((string.ascii_letters + string.digits + "+/=-_\r\n").encode(
 _BASE64_MAGIC = (b"/9j/", b"_9j_", b"iVBORw0KGgo", b"UklGR", b"R0lGOD")  # JPEG, PNG, WebP, GIF
 
 
-def hint_of(data: bytes | bytearray) -> str:
+def find_hint(data: bytes | bytearray) -> str:
     """Say what the file is and what to send instead. Empty if unknown."""
     start = bytes(data[:_PREFIX_BYTES]).lstrip(b"\xef\xbb\xbf \t\r\n")
     lowered = start.lower()

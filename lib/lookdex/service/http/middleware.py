@@ -56,13 +56,13 @@ class RequestObserver:
         try:
             await self._app(scope, receive, send_with_headers)
         except ProblemError as refused:
-            await problems.refusal_of(scope, refused)(scope, receive, send_with_headers)
+            await problems.build_refusal(scope, refused)(scope, receive, send_with_headers)
         except Exception:
             logger.exception("a request failed", extra={"fields": {"request": name}})
             if status:
                 raise  # the response has begun: only closing the connection is left
             detail = f"the request failed; see the log for request {name}"
-            response = problems.refusal_of(scope, ProblemError(ProblemKind.INTERNAL, detail))
+            response = problems.build_refusal(scope, ProblemError(ProblemKind.INTERNAL, detail))
             await response(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
@@ -105,7 +105,7 @@ class RequireToken:
         if scope["type"] != "http" or not self._tokens.needed or _is_open(path_within(scope)):
             await self._app(scope, receive, send)
             return
-        name = self._tokens.name_of(Headers(scope=scope).getlist("authorization"))
+        name = self._tokens.find_name(Headers(scope=scope).getlist("authorization"))
         state = scope["state"]
         if name is not None:
             state["fields"]["client"] = name
@@ -116,7 +116,7 @@ class RequireToken:
             "send the header `Authorization: Bearer <token>` with a valid token",
             headers={"WWW-Authenticate": 'Bearer realm="lookdex"'},
         )
-        await problems.refusal_of(scope, refused)(scope, receive, send)
+        await problems.build_refusal(scope, refused)(scope, receive, send)
 
 
 class ClientShareLimit:
@@ -134,7 +134,7 @@ class ClientShareLimit:
         if self._in_progress[client] >= self._share:
             detail = "this client has too many requests in progress: try again later"
             refused = ProblemError(ProblemKind.BUSY, detail, retry_after=1)
-            await problems.refusal_of(scope, refused)(scope, receive, send)
+            await problems.build_refusal(scope, refused)(scope, receive, send)
             return
         self._in_progress[client] += 1
         try:

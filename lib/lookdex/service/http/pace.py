@@ -9,9 +9,10 @@ GRACE = 5.0  # seconds without progress that are allowed: a phone may be changin
 
 @dataclass(frozen=True, slots=True)
 class MinimumRate:
-    """rate: average bytes per second, after `grace` seconds. 0: no minimum."""
+    """The minimum rate of a transfer."""
 
     rate: float
+    """Average bytes per second, after `grace` seconds. 0: no minimum."""
     grace: float = GRACE
 
     def due(self, start: float, moved: int) -> float:

@@ -13,7 +13,7 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _OWN = ("v1", "page", "healthz", "readyz", "metrics", "openapi.json")
 
 
-def checked_prefix(path: str) -> str:
+def normalize_prefix(path: str) -> str:
     """Normalize the setting `root_path` to a leading slash and no trailing one, or "". Raises ConfigError."""
     path = path.strip("/")
     if not path:

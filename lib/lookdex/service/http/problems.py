@@ -98,26 +98,26 @@ def store_unavailable() -> ProblemError:
     )
 
 
-def response_of(
+def build_response(
     kind: ProblemKind, detail: str, headers: Mapping[str, str] | None = None, reason: str | None = None
 ) -> JSONResponse:
-    """The problem as a response, with the public part of its detail.
+    """Build the response of a problem, with the public part of its detail.
 
     If paths or hosts are hidden from the client, the log has the full detail of 5xx errors. Details of 4xx errors quote
     what the client sent, which is not logged.
     """
-    short = details.shortened(detail)
-    public = details.hidden(short)
+    short = details.shorten(detail)
+    public = details.hide_locations(short)
     if public != short and kind.status >= 500:
         logger.warning("a path or host was removed from a problem", extra={"fields": {"detail": detail}})
     problem = Problem(type=kind.type, title=kind.title, status=kind.status, detail=public, reason=reason)
     return JSONResponse(problem.model_dump(exclude_none=True), kind.status, dict(headers or {}), MEDIA_TYPE)
 
 
-def refusal_of(scope: Scope, refused: ProblemError) -> JSONResponse:
-    """The response to a refused request. Its kind goes to the request's log line and the metrics."""
+def build_refusal(scope: Scope, refused: ProblemError) -> JSONResponse:
+    """Build the response to a refused request. Its kind goes to the request's log line and the metrics."""
     scope["state"]["fields"]["problem"] = refused.kind.slug
-    return response_of(refused.kind, refused.detail, refused.headers, refused.reason)
+    return build_response(refused.kind, refused.detail, refused.headers, refused.reason)
 
 
 def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
@@ -138,10 +138,10 @@ def install(app: FastAPI) -> None:
     def answer(
         request: Request, kind: ProblemKind, detail: str, headers: Mapping[str, str] | None = None
     ) -> JSONResponse:
-        return refusal_of(request.scope, ProblemError(kind, detail, headers=headers))
+        return build_refusal(request.scope, ProblemError(kind, detail, headers=headers))
 
     async def refused(request: Request, error: ProblemError) -> JSONResponse:
-        return refusal_of(request.scope, error)
+        return build_refusal(request.scope, error)
 
     async def bad_query(request: Request, error: BadQuery) -> JSONResponse:
         kind = ProblemKind.NOT_FOUND if isinstance(error, ProductNotFound) else ProblemKind.BAD_QUESTION
@@ -161,7 +161,7 @@ def install(app: FastAPI) -> None:
         return await refused(request, store_unavailable())
 
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(request, ProblemKind.BAD_QUESTION, _joined(error.errors()))
+        return answer(request, ProblemKind.BAD_QUESTION, _join_errors(error.errors()))
 
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         kind = _BY_STATUS.get(error.status_code, ProblemKind.INTERNAL)
@@ -213,6 +213,6 @@ _BY_STATUS = {
 }
 
 
-def _joined(errors: Any) -> str:
-    """pydantic's errors as one message: location and reason, without the values."""
+def _join_errors(errors: Any) -> str:
+    """Join pydantic's errors into one message: location and reason, without the values."""
     return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'the value'}: {error['msg']}" for error in errors)

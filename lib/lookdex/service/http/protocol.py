@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from lookdex.service.http import problems
 from lookdex.service.http.clients import Network, client_key, is_trusted
 from lookdex.service.http.connection_problems import (
-    ConnectionProblem,
+    ConnectionProblemError,
     check_codings,
     malformed,
     no_room,
@@ -62,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._hosts: list[bytes] = []
         self._codings: list[bytes] = []  # in Transfer-Encoding
         self._held = b""  # received but not parsed while the pipeline is full
-        self._refusal: ConnectionProblem | None = None  # sent after the responses before it
+        self._refusal: ConnectionProblemError | None = None  # sent after the responses before it
         self._lingering, self._discarded = False, 0
         self._read_pace = _ReadPace()
 
@@ -149,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._ignore_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            refusal = error.__context__ if isinstance(error.__context__, ConnectionProblem) else None
+            refusal = error.__context__ if isinstance(error.__context__, ConnectionProblemError) else None
             self._break_off(refusal or malformed(f"the request is not HTTP/1.1: {error}"))
             return
         if self._in_header:
@@ -157,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._header > HEADER_BYTES:
                 detail = f"request line and headers exceed {HEADER_BYTES:,} bytes"
                 self._break_off(
-                    ConnectionProblem(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
+                    ConnectionProblemError(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
                 )
         elif self._in_body:
             self._fed += len(data)
@@ -191,12 +191,12 @@ class BoundedProtocol(HttpToolsProtocol):
             raise malformed("the request is not HTTP/1.1 or HTTP/1.0")
         if method == b"CONNECT":
             detail = "CONNECT is not supported: this is not a proxy"
-            raise ConnectionProblem(CloseReason.MALFORMED, ProblemKind.METHOD, detail, _ALLOW)
+            raise ConnectionProblemError(CloseReason.MALFORMED, ProblemKind.METHOD, detail, _ALLOW)
         # The target may be an absolute URI, with an empty path (RFC 9112, 3.2.2).
         self.url = _ORIGIN.sub(lambda found: b"" if found[1] else b"/", self.url, count=1)
         if len(self.headers) > HEADER_FIELDS:
             detail = f"a request may have at most {HEADER_FIELDS} headers"
-            raise ConnectionProblem(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
+            raise ConnectionProblemError(CloseReason.LARGE_HEADER, ProblemKind.HEADER_TOO_LARGE, detail)
         hosts = self._hosts
         if len(hosts) != 1 and (hosts or version == "1.1"):
             raise malformed("a request must have exactly one Host header")
@@ -217,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect(self, value: bytes) -> None:
         if any(one.strip(b" \t").lower() not in (b"", b"100-continue") for one in value.split(b",")):
             detail = "the only supported expectation is 100-continue"
-            raise ConnectionProblem(CloseReason.MALFORMED, ProblemKind.EXPECTATION, detail)
+            raise ConnectionProblemError(CloseReason.MALFORMED, ProblemKind.EXPECTATION, detail)
         self.expect_100_continue = self.expect_100_continue or bool(value.strip(b" \t,"))
 
     def on_body(self, body: bytes) -> None:
@@ -252,7 +252,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # ── closing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _break_off(self, refusal: ConnectionProblem) -> None:
+    def _break_off(self, refusal: ConnectionProblemError) -> None:
         """Stop parsing, and refuse once the earlier requests are answered."""
         if self._in_body and self.pipeline and self.pipeline[0][0] is self.cycle:
             self.pipeline.popleft()  # not started yet
@@ -272,7 +272,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(refusal)
 
-    def _refuse(self, refusal: ConnectionProblem) -> None:
+    def _refuse(self, refusal: ConnectionProblemError) -> None:
         """Send a problem and close. Further input is dropped for a while, so that the client can read the response."""
         self._table.record_close(refusal.why, self, refusal.detail)
         self._lingering, self._since, self._discarded, self._held = True, self.loop.time(), 0, b""
@@ -285,8 +285,8 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _document(self, refusal: ConnectionProblem) -> bytes:
-        response = problems.response_of(
+    def _document(self, refusal: ConnectionProblemError) -> bytes:
+        response = problems.build_response(
             refusal.kind, refusal.detail, {**refusal.headers, "Connection": "close"}
         )
         headers = [*self.server_state.default_headers, *response.raw_headers, (b"cache-control", b"no-store")]
@@ -342,7 +342,9 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._in_header:
             if waited > limits.header_seconds:
                 detail = f"the header did not arrive within {limits.header_seconds:g} s"
-                self._refuse(ConnectionProblem(CloseReason.SLOW_HEADER, ProblemKind.SLOW_REQUEST, detail))
+                self._refuse(
+                    ConnectionProblemError(CloseReason.SLOW_HEADER, ProblemKind.SLOW_REQUEST, detail)
+                )
         elif waited > (limits.keep_alive_seconds if self._had_request else limits.header_seconds):
             self._end(CloseReason.KEEP_ALIVE if self._had_request else CloseReason.IDLE)
 

@@ -58,7 +58,7 @@ class Tokens:
     def needed(self) -> bool:
         return bool(self._digests) or self._file is not None
 
-    def name_of(self, authorizations: Sequence[str]) -> str | None:
+    def find_name(self, authorizations: Sequence[str]) -> str | None:
         """The name of the accepted token in the only Authorization header, or None."""
         scheme, _, token = (authorizations[0] if len(authorizations) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not token:

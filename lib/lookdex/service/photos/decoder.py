@@ -46,12 +46,13 @@ TOO_MUCH_MEMORY = "too_much_memory"
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """Limits of an upload. seconds: CPU time for decoding one photo, all threads together."""
+    """Limits of an upload."""
 
     max_bytes: int
     max_pixels: int
     max_frames: int
     seconds: float
+    """CPU time for decoding one photo, all threads together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class LossCause(StrEnum):
     CRASHED = "crashed"  # in the decoder
 
 
-class DecoderLost(Exception):
+class DecoderLostError(Exception):
     """The process ended without a result. how: TOO_SLOW, KILLED or CRASHED."""
 
     def __init__(self, exitcode: int | None) -> None:
@@ -107,7 +108,7 @@ class DecoderProcess:
         return not wait([self._process.sentinel], 0)
 
     def await_start(self, deadline: float) -> None:
-        """Wait until the process is ready. deadline: of time.monotonic(). Raises TimeoutError, DecoderLost."""
+        """Wait until the process is ready. deadline: of time.monotonic(). Raises TimeoutError, DecoderLostError."""
         if not self.started:
             self._receive(deadline)
             self.started = True
@@ -117,7 +118,7 @@ class DecoderProcess:
 
         Raises:
             TimeoutError: the deadline passed, and the process was killed.
-            DecoderLost: the process ended.
+            DecoderLostError: the process ended.
             OSError: no space for the file or the pixels.
         """
         self._upload.write(data)
@@ -141,7 +142,7 @@ class DecoderProcess:
         return pixels
 
     def _receive(self, deadline: float) -> Any:
-        """Receive the process's next message. Raises TimeoutError, DecoderLost."""
+        """Receive the process's next message. Raises TimeoutError, DecoderLostError."""
         ready = wait([self._pipe, self._process.sentinel], max(0.0, deadline - time.monotonic()))
         if not ready:
             raise TimeoutError
@@ -151,7 +152,7 @@ class DecoderProcess:
             self._process.join(_EXIT_SECONDS)
             exitcode = self._process.exitcode
             self.kill()
-            raise DecoderLost(exitcode) from None
+            raise DecoderLostError(exitcode) from None
 
     def kill(self) -> None:
         self._process.kill()  # SIGKILL: nothing a file did can block it
@@ -171,7 +172,7 @@ class _SharedFile:
         return cls(tempfile.TemporaryFile(dir=folder, buffering=0))  # open until the process is killed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (DupFd(self.file.fileno()),)
+        return _reopen, (DupFd(self.file.fileno()),)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Overwrite the file from its start."""
@@ -181,7 +182,7 @@ class _SharedFile:
             left = left[self.file.write(left) :]
 
 
-def _reopened(descriptor: Any) -> _SharedFile:
+def _reopen(descriptor: Any) -> _SharedFile:
     return _SharedFile(open(descriptor.detach(), "r+b", buffering=0))
 
 

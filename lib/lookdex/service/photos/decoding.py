@@ -21,9 +21,15 @@ import numpy as np
 from lookdex.imaging import codec
 from lookdex.imaging.formats import AND_FORMATS
 from lookdex.records import Reason
-from lookdex.service.http.hints import hint_of
+from lookdex.service.http.hints import find_hint
 from lookdex.service.http.problems import ProblemError, ProblemKind
-from lookdex.service.photos.decoder import DecodeFailure, DecoderLost, DecoderProcess, LossCause, UploadLimits
+from lookdex.service.photos.decoder import (
+    DecodeFailure,
+    DecoderLostError,
+    DecoderProcess,
+    LossCause,
+    UploadLimits,
+)
 
 TOO_SLOW = "too_slow"
 _MAX_TOTAL = 2  # pixels of all photos of a question, as a multiple of the limit for one photo
@@ -56,10 +62,10 @@ class DecoderPool:
         self._available = threading.Condition()
 
     def start(self) -> None:
-        """Start all processes and wait for them. Raises OSError, DecoderLost if one fails."""
+        """Start all processes and wait for them. Raises OSError, DecoderLostError if one fails."""
         count = self._processes + 1
         self._folder = _memory_folder(count, self._limits)
-        started = [_Worker(self._new()) for _ in range(count)]
+        started = [_Worker(self._spawn()) for _ in range(count)]
         for worker in started:
             worker.process.await_start(time.monotonic() + _START_SECONDS)
             self._free.append(worker)
@@ -92,12 +98,12 @@ class DecoderPool:
         try:
             try:
                 answer = self._decode_in(worker.process, data, end)
-            except DecoderLost:
+            except DecoderLostError:
                 # Perhaps not the photo's fault: the process may have been killed, or broken by an earlier photo.
                 worker.process = self._replace(worker.process)
                 self._await_start(worker, end)
                 answer = self._decode_in(worker.process, data, end)
-        except DecoderLost as lost:
+        except DecoderLostError as lost:
             raise _given_up(lost) from None
         except TimeoutError:
             raise _too_late() from None
@@ -122,13 +128,13 @@ class DecoderPool:
     def _decode_in(
         self, process: DecoderProcess, data: bytes | bytearray, end: float
     ) -> np.ndarray | DecodeFailure:
-        """Decode in `process`. Raises DecoderLost, TimeoutError, or ProblemError if it takes too much CPU time."""
+        """Decode in `process`. Raises DecoderLostError, TimeoutError, or ProblemError if it takes too much CPU time."""
         try:
             return process.decode(data, end)
         except TimeoutError:
             self._lost(LossCause.TOO_LATE)
             raise
-        except DecoderLost as lost:
+        except DecoderLostError as lost:
             self._lost(lost.how)
             if lost.how is LossCause.TOO_SLOW:
                 raise ProblemError(
@@ -160,7 +166,7 @@ class DecoderPool:
                 worker.process = self._replace(worker.process)
             try:
                 return worker.process.await_start(end)
-            except DecoderLost as lost:
+            except DecoderLostError as lost:
                 logger.warning("a decoder was lost while starting: %s", lost)
         raise OSError("no decoder stays alive")
 
@@ -181,9 +187,9 @@ class DecoderPool:
     def _replace(self, dead: DecoderProcess) -> DecoderProcess:
         """Start a new process for a dead one. Raises OSError: out of resources."""
         dead.kill()
-        return self._new()
+        return self._spawn()
 
-    def _new(self) -> DecoderProcess:
+    def _spawn(self) -> DecoderProcess:
         return DecoderProcess(self._folder, self._limits)
 
 
@@ -191,7 +197,7 @@ def _too_late() -> ProblemError:
     return ProblemError(ProblemKind.TOO_LATE, "the answer took too long: try again", retry_after=1)
 
 
-def _given_up(lost: DecoderLost) -> ProblemError:
+def _given_up(lost: DecoderLostError) -> ProblemError:
     """The refusal of a photo whose second process was lost too."""
     if lost.how is LossCause.KILLED:
         return ProblemError(
@@ -210,7 +216,7 @@ def _refusal(bad: DecodeFailure, limits: UploadLimits, data: bytes | bytearray) 
         Reason.TOO_MANY_PIXELS: ProblemKind.TOO_LARGE,
         Reason.UNKNOWN_FORMAT: ProblemKind.UNKNOWN_FORMAT,
     }
-    detail = (bad.reason == Reason.UNKNOWN_FORMAT and hint_of(data)) or bad.detail
+    detail = (bad.reason == Reason.UNKNOWN_FORMAT and find_hint(data)) or bad.detail
     why = f"{bad.reason}: {detail}" if detail else bad.reason
     return ProblemError(
         kinds.get(bad.reason, ProblemKind.BAD_PHOTO),

@@ -25,16 +25,18 @@ class FormError(Exception):
 
 @dataclass(slots=True, eq=False)
 class FormPart:
-    """A field of a form. charset: of its Content-Type. encoding: Content-Transfer-Encoding. Both in lower case."""
+    """A field of a form."""
 
     name: str
     charset: str = ""
+    """Of its Content-Type, in lower case."""
     encoding: str = ""
+    """Its Content-Transfer-Encoding, in lower case."""
     content: bytearray = field(default_factory=bytearray)
 
 
-def boundary_of(content_type: str) -> bytes:
-    """The boundary in a Content-Type header, quoted or not; empty if it has none."""
+def parse_boundary(content_type: str) -> bytes:
+    """Parse the boundary in a Content-Type header, quoted or not; empty if it has none."""
     return parse_options_header(content_type)[1].get(b"boundary", b"")
 
 

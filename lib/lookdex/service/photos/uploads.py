@@ -17,7 +17,7 @@ from lookdex.imaging.formats import MEDIA_TYPES, OTHER_NAMES
 from lookdex.records import Reason
 from lookdex.search.query.options import MAX_PHOTOS, Options, read_options
 from lookdex.service.http.problems import ProblemError, ProblemKind
-from lookdex.service.photos.forms import FormError, FormPart, FormReader, boundary_of
+from lookdex.service.photos.forms import FormError, FormPart, FormReader, parse_boundary
 
 BYTES = "application/octet-stream"
 _PHOTO_TYPES = frozenset((*MEDIA_TYPES, *OTHER_NAMES, BYTES, "binary/octet-stream", ""))
@@ -69,10 +69,10 @@ async def receive(
     try:
         async with asyncio.timeout(seconds):
             if form:
-                parts = await _parts(request, max_bytes + MAX_OPTIONS + _FRAMING)
+                parts = await _receive_parts(request, max_bytes + MAX_OPTIONS + _FRAMING)
             else:
                 photo = bytearray()
-                async for piece in _limited(request, max_bytes):
+                async for piece in _stream_body(request, max_bytes):
                     photo += piece
     except TimeoutError:
         raise ProblemError(
@@ -85,7 +85,7 @@ async def receive(
             ProblemKind.CLIENT_GONE, "the client closed the connection before it had sent everything"
         ) from None
     if form:
-        return _question(parts, given)
+        return _build_question(parts, given)
     if not photo:
         raise ProblemError(ProblemKind.BAD_QUESTION, f"there is no photo, the body is empty: {_HOW_TO_SEND}")
     return ReceivedQuestion((photo,), given or Options())
@@ -118,9 +118,9 @@ def _is_form(headers: Headers) -> bool:
     )
 
 
-async def _parts(request: Request, limit: int) -> list[FormPart]:
+async def _receive_parts(request: Request, limit: int) -> list[FormPart]:
     """Receive and parse a form. Raises FormError."""
-    boundary = boundary_of(request.headers["content-type"])
+    boundary = parse_boundary(request.headers["content-type"])
     if not boundary:
         raise FormError("the Content-Type header has no boundary: let your HTTP client set this header")
     reader = FormReader(
@@ -128,12 +128,12 @@ async def _parts(request: Request, limit: int) -> list[FormPart]:
         max_parts=_MAX_PARTS,
         max_bytes=lambda name: MAX_OPTIONS if name in ("options", _CHARSET) else limit,
     )
-    async for piece in _limited(request, limit):
+    async for piece in _stream_body(request, limit):
         reader.feed(piece)
     return reader.finish()
 
 
-async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+async def _stream_body(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """Stream the body. Raises ProblemError once it exceeds `limit` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
@@ -156,7 +156,7 @@ def _too_large(limit: int) -> ProblemError:
     )
 
 
-def _question(parts: list[FormPart], options: Options | None) -> ReceivedQuestion:
+def _build_question(parts: list[FormPart], options: Options | None) -> ReceivedQuestion:
     photos = [part for part in parts if _PHOTO.fullmatch(part.name)]
     option_parts = [part for part in parts if part.name == "options"]
     charsets = [part for part in parts if part.name == _CHARSET]
@@ -187,14 +187,14 @@ def _question(parts: list[FormPart], options: Options | None) -> ReceivedQuestio
             "Content-Transfer-Encoding",
         )
     if option_parts:
-        text = _text(
+        text = _decode_text(
             option_parts[0], charsets[0].content.decode("latin-1").strip().lower() if charsets else ""
         )
         options = read_options(text or "{}")
     return ReceivedQuestion(tuple(part.content for part in photos), options or Options())
 
 
-def _text(part: FormPart, charset: str) -> str:
+def _decode_text(part: FormPart, charset: str) -> str:
     """Decode a text field. charset: used if the part has none of its own."""
     charset = part.charset or charset
     codec = _CODECS.get(charset)

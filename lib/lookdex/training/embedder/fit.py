@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookdex.models.device import open_device
-from lookdex.training.embedder.losses import TEMPERATURE, Heads, Memory, caption_loss, pair_loss
+from lookdex.training.embedder.losses import TEMPERATURE, CrossBatchMemory, Heads, caption_loss, pair_loss
 from lookdex.training.embedder.tower import Pictures, Tower
 from lookdex.training.loop import Average, Run, freeze_statistics, one_cycle
-from lookdex.training.network import mixed_precision, to_half
+from lookdex.training.network import amp_dtype_for, mixed_precision
 
 if TYPE_CHECKING:
     from open_clip import CLIP
@@ -25,11 +25,11 @@ STILL = 60  # steps before the memory is used; earlier vectors change too fast
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """2n pictures: i and i + n show the same thing."""
+    """2n pictures: i and i + n show the same instance."""
 
     pictures: Pictures
-    thing: np.ndarray
-    """int64 (2n,), equal for equal things."""
+    instance: np.ndarray
+    """int64 (2n,), equal for views of one instance."""
     label: np.ndarray
     """int64 (2n,), class number or -1; so is `category`."""
     category: np.ndarray
@@ -100,15 +100,15 @@ def fit(
         DeviceUnavailable: the GPU is not available.
     """
     device = open_device(options.device)
-    kind = to_half(device)
+    amp_dtype = amp_dtype_for(device)
     learning = [p for parameters, _ in trainee.groups for p in parameters]
     optimizer = torch.optim.AdamW(
         [{"params": parameters, "share": share} for parameters, share in trainee.groups],
         lr=options.rate, weight_decay=0.02,
     )  # fmt: skip
-    scaler = torch.amp.GradScaler(device.type, enabled=kind is torch.float16)
+    scaler = torch.amp.GradScaler(device.type, enabled=amp_dtype is torch.float16)
     average = Average(trainee.model, options.average)
-    memory = Memory(trainee.heads.labels.shape[1], options.memory, device)
+    memory = CrossBatchMemory(trainee.heads.labels.shape[1], options.memory, device)
     if options.resume and (states := run.resume()):
         trainee.load(states)
         optimizer.load_state_dict(states["optimizer"])
@@ -123,12 +123,12 @@ def fit(
         trainee.model.train()
         freeze_statistics(trainee.model)
         batch = source.batch(run.progress)
-        thing, weight = (torch.from_numpy(v).to(device) for v in (batch.thing, batch.weight))
+        instance, weight = (torch.from_numpy(v).to(device) for v in (batch.instance, batch.weight))
         label, category = (torch.from_numpy(v).to(device) for v in (batch.label, batch.category))
-        with mixed_precision(device, kind):
+        with mixed_precision(device, amp_dtype):
             z = trainee.tower(batch.pictures)
             losses = {
-                "pairs": pair_loss(z, thing, label, weight, memory, options.temperature),
+                "pairs": pair_loss(z, instance, label, weight, memory, options.temperature),
                 "classes": trainee.heads.classes(z, label, category),
             }
             if trainee.tokenizer is not None and any(batch.captions):
@@ -143,7 +143,7 @@ def fit(
         scaler.step(optimizer)
         scaler.update()
         if run.step > STILL:
-            memory.add(z, thing, label)
+            memory.add(z, instance, label)
         run.advance(len(z), {k: float(v.detach()) for k, v in losses.items()})
         average.update(trainee.model, run.step)
         if run.due(120):

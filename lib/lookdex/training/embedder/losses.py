@@ -1,7 +1,7 @@
 """Losses of the embedder's training.
 
-Pairs (two views of a product are closer than any other thing, with a memory of earlier batches as negatives), classes
-(labels and categories, by a cosine classifier), and captions (CLIP's loss, where pictures may share a caption).
+Pairs (two views of a product are closer than any other product, with a memory of earlier batches as negatives),
+classes (labels and categories, by a cosine classifier), and captions (CLIP's loss, where pictures may share a caption).
 """
 
 from __future__ import annotations
@@ -49,42 +49,49 @@ class Heads(nn.Module):
         return loss
 
 
-class Memory:
-    """Vectors of the last batches, as negatives at no cost (Wang et al., XBM, 2020)."""
+class CrossBatchMemory:
+    """Vectors of the last batches, as negatives without another forward pass (Wang et al., XBM, 2020)."""
 
     def __init__(self, dim: int, size: int = 4096, device: torch.device | str = "cpu") -> None:
         self._size = size
         self.vectors = torch.zeros(0, dim, device=device)
-        self.things = torch.zeros(0, dtype=torch.int64, device=device)
+        self.instance_ids = torch.zeros(0, dtype=torch.int64, device=device)
         self.labels = torch.zeros(0, dtype=torch.int64, device=device)
 
-    def add(self, vectors: Tensor, things: Tensor, labels: Tensor) -> None:
+    def add(self, vectors: Tensor, instance_ids: Tensor, labels: Tensor) -> None:
         self.vectors = torch.cat([vectors.detach(), self.vectors])[: self._size]
-        self.things = torch.cat([things, self.things])[: self._size]
+        self.instance_ids = torch.cat([instance_ids, self.instance_ids])[: self._size]
         self.labels = torch.cat([labels, self.labels])[: self._size]
 
 
 def pair_loss(
-    z: Tensor, thing: Tensor, label: Tensor, weight: Tensor, memory: Memory, temperature: float = TEMPERATURE
+    z: Tensor,
+    instance: Tensor,
+    label: Tensor,
+    weight: Tensor,
+    memory: CrossBatchMemory,
+    temperature: float = TEMPERATURE,
 ) -> Tensor:
-    """InfoNCE: each view must find the other view of its thing in the batch and the memory.
+    """InfoNCE: each view must find the other view of its instance in the batch and the memory.
 
-    Things with the same label are not negatives, because they should be neighbours.
+    Instances with the same label are not negatives, because they should be neighbours.
 
     Args:
-        z: float32 (2n, dim), unit; i and i + n show one thing.
-        thing: int64 (2n,), equal for equal things.
+        z: float32 (2n, dim), unit; i and i + n show one instance.
+        instance: int64 (2n,), equal for views of one instance.
         label: int64 (2n,), -1 for none.
         weight: (2n,).
     """
     n = len(z) // 2
-    everything, things = torch.cat([z, memory.vectors]), torch.cat([thing, memory.things])
+    candidates, instance_ids = torch.cat([z, memory.vectors]), torch.cat([instance, memory.instance_ids])
     labels = torch.cat([label, memory.labels])
-    logits = z @ everything.T / temperature
+    logits = z @ candidates.T / temperature
     at = torch.arange(2 * n, device=z.device)
     partner = (at + n) % (2 * n)
-    same = (thing[:, None] == things[None, :]) | ((label[:, None] == labels[None, :]) & (label[:, None] >= 0))
-    same[at, partner] = False  # the positive; other copies of the thing are ignored
+    same = (instance[:, None] == instance_ids[None, :]) | (
+        (label[:, None] == labels[None, :]) & (label[:, None] >= 0)
+    )
+    same[at, partner] = False  # the positive; other views of the instance are ignored
     each = F.cross_entropy(logits.masked_fill(same, -1e4), partner, reduction="none")
     return (each * weight).sum() / weight.sum()
 

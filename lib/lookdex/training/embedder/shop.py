@@ -192,7 +192,7 @@ class Shop:
         both = [*first, *second]
         return Batch(
             pictures=Pictures.stack([self._draw(picture.load(), self._rng) for picture in both]),
-            thing=np.array([self._number[p.product_id] for p in both]),
+            instance=np.array([self._number[p.product_id] for p in both]),
             label=np.array([self.labels.index(p.label) if p.label else -1 for p in both]),
             category=np.array([self.categories.index(p.category) if p.category else -1 for p in both]),
             weight=np.ones(len(both), np.float32),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lookdex.training.paste import ground
+from lookdex.training.paste import make_background
 
 MASKED_SIDE = 128  # longer side at which the object is segmented, pixels
 MIN_SHARE, MAX_SHARE = 0.12, 0.92  # plausible share of a photo that an object covers; other masks are wrong
@@ -59,7 +59,7 @@ def swap_background(image: np.ndarray, mask: np.ndarray, under: np.ndarray) -> n
 
 def draw_background(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A plain or shaded background of the image's size."""
-    return ground(image.shape[0], image.shape[1], rng)
+    return make_background(image.shape[0], image.shape[1], rng)
 
 
 def change_viewpoint(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:

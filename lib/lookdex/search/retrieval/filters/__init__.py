@@ -19,7 +19,7 @@ from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters.columns import FilterColumn, filter_columns
 from lookdex.search.retrieval.filters.cost import check
 from lookdex.search.retrieval.filters.parser import MAX_DEPTH, MAX_LENGTH, MAX_PATTERN, parse
-from lookdex.search.retrieval.filters.rewrite import rewritten
+from lookdex.search.retrieval.filters.rewrite import rewrite
 from lookdex.search.retrieval.filters.write import Writer
 
 __all__ = (
@@ -51,7 +51,7 @@ def compile_filter(
         BadQuery: the filter is wrong or too expensive; the message says where and why.
     """
     writer = Writer(widths or {})
-    sql = writer.test(rewritten(parse(where, schema)))
+    sql = writer.test(rewrite(parse(where, schema)))
     if _nesting(sql) > MAX_NESTING:
         raise BadQuery("the filter is nested too deeply; write it flatter")
     if rows is not None:

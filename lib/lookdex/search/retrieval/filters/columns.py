@@ -36,15 +36,15 @@ _PLAIN = re.compile(r"[^\W\d]\w*")
 
 @dataclass(frozen=True, slots=True)
 class FilterColumn:
-    """A column, or a field of a record, that a filter can use.
-
-    name: of a field, with dots: attrs.material. type: in words: “text”, “list of numbers” … example: a filter.
-    """
+    """A column, or a field of a record, that a filter can use."""
 
     name: str
+    """Of a field with dots: attrs.material."""
     type: str
+    """In words: “text”, “list of numbers” …"""
     operators: tuple[str, ...]
     example: str
+    """A filter."""
 
 
 def filter_columns(schema: pa.Schema) -> tuple[FilterColumn, ...]:
@@ -53,7 +53,7 @@ def filter_columns(schema: pa.Schema) -> tuple[FilterColumn, ...]:
 
 
 def _columns(path: tuple[str, ...], kind: pa.DataType) -> Iterator[FilterColumn]:
-    name = ".".join(map(_quoted, path))
+    name = ".".join(map(_quote_name, path))
     own = kind_of(kind)
     operators, example = _OPERATORS.get(own, ("is null",)), f"{name} is not null"
     if own in _VALUES:
@@ -68,6 +68,6 @@ def _columns(path: tuple[str, ...], kind: pa.DataType) -> Iterator[FilterColumn]
             yield from _columns((*path, field.name), field.type)
 
 
-def _quoted(name: str) -> str:
-    """The name as a filter has to write it."""
+def _quote_name(name: str) -> str:
+    """Quote the name if a filter has to."""
     return name if _PLAIN.fullmatch(name) and name.lower() not in RESERVED else f'"{name}"'

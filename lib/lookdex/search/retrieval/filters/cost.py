@@ -108,8 +108,8 @@ def check(bill: Bill, rows: int) -> None:
         )
 
 
-def widths_of(sample: pa.Table) -> dict[str, float]:
-    """The mean size of the values of each column, and of each field of a record (attrs.material).
+def measure_widths(sample: pa.Table) -> dict[str, float]:
+    """Measure the mean size of the values of each column, and of each field of a record (attrs.material).
 
     Of text its bytes; of a list its values, plus one for every 40 bytes of text in them.
     """

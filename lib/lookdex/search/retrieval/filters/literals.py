@@ -18,15 +18,19 @@ NULL = "CAST(NULL AS BOOLEAN)"
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """The literal cannot be compared with the type."""
 
 
-def sql_of(literal: Literal, kind: pa.DataType, name: str) -> str | None:
-    """SQL of the literal in the type; None if no value of the type equals it. Not for NULL: that is `NULL`.
+def to_sql(literal: Literal, kind: pa.DataType, name: str) -> str | None:
+    """Write the literal in the type; None if no value of the type equals it. Not for NULL: that is `NULL`.
 
-    name: of the column, for messages.
-    Raises Mismatch, and BadQuery for text that is not a date as the column needs it.
+    Args:
+        name: of the column, for messages.
+
+    Raises:
+        MismatchError: the literal cannot be compared with the type.
+        BadQuery: a text is not a date as the column needs it.
     """
     match kind_of(kind), literal:
         case ValueKind.NUMBER, Number(value=value):
@@ -41,7 +45,7 @@ def sql_of(literal: Literal, kind: pa.DataType, name: str) -> str | None:
             _, written
         ):
             return _moment(literal, written, wanted, name)
-    raise Mismatch
+    raise MismatchError
 
 
 def number(literal: Number, kind: pa.DataType | None = None) -> str:

@@ -89,20 +89,20 @@ def parse(where: str, schema: pa.Schema) -> Value:
     return _Parser(where, schema).parse()
 
 
-def _tokens(where: str) -> list[_Token]:
+def _tokenize(where: str) -> list[_Token]:
     found, at, end = [], 0, len(where.rstrip())
     while at < end:
         match = _TOKEN.match(where, at)
         if match is None or match.lastgroup is None:
             at += len(where[at:]) - len(where[at:].lstrip())
-            raise BadQuery(f"the filter is not a predicate: {_here(where, at)}. {HINT}")
+            raise BadQuery(f"the filter is not a predicate: {_describe_place(where, at)}. {HINT}")
         kind, text = match.lastgroup, match[match.lastgroup]
         found.append(_Token(kind, text, match.start(kind)))
         at = match.end()
     return [*found, _Token("end", "", end)]
 
 
-def _here(where: str, at: int) -> str:
+def _describe_place(where: str, at: int) -> str:
     rest = where[at : at + 24].rstrip()
     return f"at character {at + 1}, before “{rest}”" if rest else "it ends too early"
 
@@ -112,7 +112,7 @@ class _Parser:
 
     def __init__(self, where: str, schema: pa.Schema) -> None:
         self.where, self.schema = where, schema
-        self.tokens = _tokens(where)
+        self.tokens = _tokenize(where)
         self.next = 0
         self.depth = 0
         self.sums = 0
@@ -130,7 +130,7 @@ class _Parser:
         return self.tokens[self.next]
 
     def fail(self) -> NoReturn:
-        raise BadQuery(f"the filter is not a predicate: {_here(self.where, self.token.at)}. {HINT}")
+        raise BadQuery(f"the filter is not a predicate: {_describe_place(self.where, self.token.at)}. {HINT}")
 
     def take(self, *texts: str) -> str | None:
         """Consume the next word or operator if it is one of `texts`. Returns it in lower case, or None."""
@@ -144,14 +144,14 @@ class _Parser:
         if self.take(text) is None:
             self.fail()
 
-    def text_of(self, kind: str) -> str:
+    def take_kind(self, kind: str) -> str:
         if self.token.kind != kind:
             self.fail()
         self.next += 1
         return self.tokens[self.next - 1].text
 
     def text(self) -> str:
-        return self.text_of("text")[1:-1].replace("''", "'")
+        return self.take_kind("text")[1:-1].replace("''", "'")
 
     def nested(self, read: Callable[[], T]) -> T:
         self.depth += 1
@@ -164,22 +164,22 @@ class _Parser:
     # ── predicates ──
 
     def predicate(self) -> Value:
-        parts = self.joined(self.all_of, "or")
+        parts = self.chain_words(self.conjunction, "or")
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def all_of(self) -> Value:
-        parts = self.joined(self.inverted, "and")
+    def conjunction(self) -> Value:
+        parts = self.chain_words(self.negation, "and")
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def joined(self, read: Callable[[], Value], word: str) -> list[Value]:
+    def chain_words(self, read: Callable[[], Value], word: str) -> list[Value]:
         parts = [read()]
         while self.take(word):
             parts.append(read())
         return parts
 
-    def inverted(self) -> Value:
+    def negation(self) -> Value:
         if self.take("not"):
-            return Not(self.nested(self.inverted))
+            return Not(self.nested(self.negation))
         return self.test()
 
     def test(self) -> Value:
@@ -243,7 +243,7 @@ class _Parser:
     def value(self) -> Value:
         if self.take("-"):
             value = self.nested(self.value)
-            return _negated(value) if isinstance(value, Number) else Negative(value)
+            return _negate(value) if isinstance(value, Number) else Negative(value)
         if self.take("("):
             value = self.nested(self.predicate)
             self.need(")")
@@ -253,13 +253,13 @@ class _Parser:
 
     def signed_literal(self) -> Literal:
         if self.take("-"):
-            return _negated(_number(self.text_of("number")))
+            return _negate(_number(self.take_kind("number")))
         return self.literal() or self.fail()
 
     def literal(self) -> Literal | None:
         token = self.token
         if token.kind == "number":
-            return _number(self.text_of("number"))
+            return _number(self.take_kind("number"))
         if token.kind == "text":
             return Text(self.text())
         if word := self.take("true", "false", "null"):
@@ -307,7 +307,7 @@ class _Parser:
         return found
 
     def column(self, name: str) -> Column:
-        found = _matching(name, self.schema.names)
+        found = _find_name(name, self.schema.names)
         if found is None:
             raise BadQuery(
                 f"the filter has an unknown column “{shorten(name)}”; known: {', '.join(self.schema.names)} (put "
@@ -325,7 +325,7 @@ def _field(column: Column, name: str) -> Column:
     if not pa.types.is_struct(column.type):
         raise BadQuery(f"the filter has a field “{shorten(name)}” of {column.name}, which holds no records")
     known = [field.name for field in column.type.fields]
-    found = _matching(name, known)
+    found = _find_name(name, known)
     if found is None:
         raise BadQuery(
             f"the filter has an unknown field “{shorten(name)}” of {column.name}; known: {', '.join(known)}"
@@ -333,8 +333,8 @@ def _field(column: Column, name: str) -> Column:
     return Column((*column.path, found), column.type.field(found).type)
 
 
-def _matching(name: str, known: Sequence[str]) -> str | None:
-    """The known name that is this one, else the only one that differs in case alone."""
+def _find_name(name: str, known: Sequence[str]) -> str | None:
+    """Find the known name that is this one, else the only one that differs in case alone."""
     if name in known:
         return name
     found = [one for one in known if one.lower() == name.lower()]
@@ -348,6 +348,6 @@ def _number(written: str) -> Number:
         return Number(written, None)
 
 
-def _negated(number: Number) -> Number:
+def _negate(number: Number) -> Number:
     written = number.written[1:] if number.written.startswith("-") else f"-{number.written}"
     return Number(written, None if number.value is None else number.value.copy_negate())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from lookdex.catalog.column_types import describe
+from lookdex.catalog.column_types import describe as describe_values
 from lookdex.catalog.column_types import describe_type as in_words
 from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters.kinds import ValueKind, kind_of
-from lookdex.search.retrieval.filters.rewrite import columns_of
+from lookdex.search.retrieval.filters.rewrite import find_columns
 from lookdex.search.retrieval.filters.syntax import Column, Value
 
 _VALUES = (
@@ -17,12 +17,13 @@ _VALUES = (
 )
 
 
-def described(value: Value) -> str:
-    columns = columns_of(value)
+def describe(value: Value) -> str:
+    """Name the columns in a value, for messages."""
+    columns = find_columns(value)
     return ", ".join(column.name for column in columns) if columns else "a value"
 
 
-def no_value(value: Value) -> NoReturn:
+def refuse_compound(value: Value) -> NoReturn:
     """Refuse to compare a list, a record or another column that is not a plain value."""
     assert isinstance(value, Column)
     name, kind = value.name, kind_of(value.type)
@@ -35,9 +36,10 @@ def no_value(value: Value) -> NoReturn:
     raise BadQuery(f"the filter compares {name}, a {in_words(value.type)}: {remedy}")
 
 
-def mismatch(value: Value) -> NoReturn:
-    columns = columns_of(value)
-    kinds = "; ".join(f"{column.name} holds {describe(column.type)}" for column in columns)
+def refuse_types(value: Value) -> NoReturn:
+    """Refuse to compare values of different types."""
+    columns = find_columns(value)
+    kinds = "; ".join(f"{column.name} holds {describe_values(column.type)}" for column in columns)
     if not kinds:
         raise BadQuery(
             "the filter cannot be applied: it has no column, or compares values of different types"

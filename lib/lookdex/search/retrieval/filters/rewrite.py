@@ -32,40 +32,40 @@ from lookdex.search.retrieval.filters.syntax import (
 )
 
 
-def rewritten(value: Value, inverted: bool = False) -> Value:
+def rewrite(value: Value, inverted: bool = False) -> Value:
     """Rewrite the predicate, or its negation if `inverted`. Raises BadQuery if ANY does not follow =."""
     match value:
         case Not(part):
-            return rewritten(part, not inverted)
+            return rewrite(part, not inverted)
         case And(parts) | Or(parts):
-            return _joined(isinstance(value, And) != inverted, [rewritten(part, inverted) for part in parts])
+            return _join(isinstance(value, And) != inverted, [rewrite(part, inverted) for part in parts])
         case Compare(left, op, right):
-            return _compared(left, op, right, inverted)
+            return _rewrite_compare(left, op, right, inverted)
         case Contains(values, part):
-            return _in(_inside(values), part, value.inverted != inverted)
+            return _to_in(_rewrite_value(values), part, value.inverted != inverted)
         case In() | Like() | Is():
-            return replace(value, value=_inside(value.value), inverted=value.inverted != inverted)
+            return replace(value, value=_rewrite_value(value.value), inverted=value.inverted != inverted)
         case Constant(truth):
             return Constant(truth if truth is None else truth != inverted)
         case _:
-            return Not(_inside(value)) if inverted else _inside(value)
+            return Not(_rewrite_value(value)) if inverted else _rewrite_value(value)
 
 
-def _compared(left: Value, op: Operator, right: Value, inverted: bool) -> Value:
+def _rewrite_compare(left: Value, op: Operator, right: Value, inverted: bool) -> Value:
     """Rewrite a comparison, with a literal or ANY moved to the right."""
     if isinstance(left, AnyOf) or (isinstance(left, LITERALS) and not isinstance(right, AnyOf)):
         left, op, right = right, op.mirrored, left
     if isinstance(right, AnyOf):
         if op is not Operator.EQUAL:
             raise BadQuery("the filter compares with any(…), which only works with =:  'M' = any(sizes)")
-        return _in(_inside(right.values), left, inverted)
-    return Compare(_inside(left), op.opposite if inverted else op, _inside(right))
+        return _to_in(_rewrite_value(right.values), left, inverted)
+    return Compare(_rewrite_value(left), op.opposite if inverted else op, _rewrite_value(right))
 
 
-def _in(values: Value, value: Value, inverted: bool) -> Value:
-    """A test whether a list contains a value."""
+def _to_in(values: Value, value: Value, inverted: bool) -> Value:
+    """Turn a search in a list into a test whether the list contains a value."""
     if not isinstance(values, Column) or not pa.types.is_list(values.type):
-        name = ", ".join(column.name for column in columns_of(values)) or "a value"
+        name = ", ".join(column.name for column in find_columns(values)) or "a value"
         raise BadQuery(
             f"the filter uses in with {name}, which is not a list: write  'M' in sizes  with a column of lists, or "
             "in ('M', 'L') with parentheses"
@@ -75,19 +75,19 @@ def _in(values: Value, value: Value, inverted: bool) -> Value:
     return In(values, (value,), inverted)
 
 
-def _inside(value: Value) -> Value:
+def _rewrite_value(value: Value) -> Value:
     """Rewrite a value that is compared; parts of it may be predicates in parentheses."""
     match value:
         case Negative(part):
-            return Negative(_inside(part))
+            return Negative(_rewrite_value(part))
         case Arithmetic(first, rest):
-            return Arithmetic(_inside(first), tuple((op, _inside(part)) for op, part in rest))
+            return Arithmetic(_rewrite_value(first), tuple((op, _rewrite_value(part)) for op, part in rest))
         case Call(function, argument):
-            return Call(function, _inside(argument))
+            return Call(function, _rewrite_value(argument))
         case AnyOf():
             raise BadQuery("the filter uses any(…) without =: write  'M' = any(sizes)  or  'M' in sizes")
         case Compare() | In() | Contains() | Like() | Is() | Not() | And() | Or():
-            test = rewritten(value)
+            test = rewrite(value)
             if isinstance(test, And | Or):  # DataFusion treats `a and not a` as false if a is null
                 raise BadQuery(
                     "the filter compares several tests (joined by and, or, between) as one value: "
@@ -98,13 +98,13 @@ def _inside(value: Value) -> Value:
             return value
 
 
-def _joined(every: bool, parts: list[Value]) -> Value:
-    """AND (or OR) of the parts, flattened, with the equalities of a column merged into one IN."""
+def _join(every: bool, parts: list[Value]) -> Value:
+    """Join the parts with AND (or OR), flattened, with the equalities of a column merged into one IN."""
     kind = And if every else Or
     flat = [own for part in parts for own in (part.parts if isinstance(part, kind) else (part,))]
     together: dict[Value, list[tuple[int, In]]] = {}
     for n, part in enumerate(flat):
-        if (found := _equality(part, inverted=every)) is not None:
+        if (found := _to_in_test(part, inverted=every)) is not None:
             together.setdefault(found.value, []).append((n, found))
     kept: dict[int, Value] = dict(enumerate(flat))
     for value, tests in together.items():
@@ -116,8 +116,8 @@ def _joined(every: bool, parts: list[Value]) -> Value:
     return next(iter(kept.values())) if len(kept) == 1 else kind(tuple(kept.values()))
 
 
-def _equality(part: Value, inverted: bool) -> In | None:
-    """The test as [NOT] IN; None if it is not an equality."""
+def _to_in_test(part: Value, inverted: bool) -> In | None:
+    """Turn an equality into [NOT] IN; None if the test is none."""
     match part:
         case In(inverted=own) if own == inverted:
             return part
@@ -128,8 +128,8 @@ def _equality(part: Value, inverted: bool) -> In | None:
     return None
 
 
-def columns_of(value: Value) -> tuple[Column, ...]:
-    """The columns in a value, each once."""
+def find_columns(value: Value) -> tuple[Column, ...]:
+    """Find the columns in a value, each once."""
     found: dict[tuple[str, ...], Column] = {}
 
     def look(value: Value) -> None:

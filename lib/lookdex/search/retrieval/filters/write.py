@@ -19,9 +19,9 @@ from lookdex.errors import BadQuery
 from lookdex.search.retrieval.filters import literals, numbers
 from lookdex.search.retrieval.filters.cost import Bill, Work
 from lookdex.search.retrieval.filters.kinds import ValueKind, is_exact, kind_of
-from lookdex.search.retrieval.filters.literals import NULL, Mismatch
-from lookdex.search.retrieval.filters.refusals import described, mismatch, no_value
-from lookdex.search.retrieval.filters.rewrite import columns_of
+from lookdex.search.retrieval.filters.literals import NULL, MismatchError
+from lookdex.search.retrieval.filters.refusals import describe, refuse_compound, refuse_types
+from lookdex.search.retrieval.filters.rewrite import find_columns
 from lookdex.search.retrieval.filters.syntax import (
     LITERALS,
     And,
@@ -58,11 +58,12 @@ _IDS = ("product_id",)  # the path of the column whose text is composed (NFC)
 
 @dataclass(frozen=True, slots=True)
 class SqlValue:
-    """SQL of a value. type: of a column; None if computed (numbers are then 64-bit floating point)."""
+    """SQL of a value."""
 
     sql: str
     kind: ValueKind
     type: pa.DataType | None = None
+    """Of a column; None if computed (numbers are then 64-bit floating point)."""
 
 
 class Writer:
@@ -86,7 +87,7 @@ class Writer:
             case Constant(truth):
                 return "TRUE" if truth else "FALSE"
             case Compare():
-                return self._compared(value)
+                return self._compare(value)
             case In():
                 return self._in(value)
             case Like():
@@ -96,22 +97,22 @@ class Writer:
         if (found := self.value(value)).kind is ValueKind.TRUTH:
             return found.sql
         raise BadQuery(
-            f"the filter is not a predicate: {described(value)} is not true or false; write a test such as price < 50"
+            f"the filter is not a predicate: {describe(value)} is not true or false; write a test such as price < 50"
         )
 
-    def _compared(self, test: Compare) -> str:
+    def _compare(self, test: Compare) -> str:
         left, op, right = test.left, test.op, test.right
         if isinstance(left, LITERALS) and isinstance(right, LITERALS):
             return _constant(left, op, right, test)
         found = self.value(left)
         if found.kind in (ValueKind.LIST, ValueKind.RECORD, ValueKind.OTHER):
-            no_value(left)
+            refuse_compound(left)
         self.bill.add(Work.COMPARE)
         if isinstance(right, LITERALS):
             return self._with_literal(test, found, op, right)
         other = self.value(right)
         if other.kind in (ValueKind.LIST, ValueKind.RECORD, ValueKind.OTHER):
-            no_value(right)
+            refuse_compound(right)
         kinds = {found.kind, other.kind}
         ordered = op not in (Operator.EQUAL, Operator.UNEQUAL)
         if kinds == {ValueKind.DATE, ValueKind.DATE_TIME}:
@@ -121,7 +122,7 @@ class Writer:
             ]
             return f"({sides[0]} {op.value} {sides[1]})"
         if len(kinds) > 1 or (ordered and found.kind is ValueKind.TRUTH):
-            mismatch(test)
+            refuse_types(test)
         one, two = found.sql, other.sql
         if found.kind is ValueKind.NUMBER:
             double = pa.float64()
@@ -135,10 +136,10 @@ class Writer:
         if literal == Constant(None):
             return NULL
         if ordered and found.kind is ValueKind.TRUTH:
-            mismatch(test)
+            refuse_types(test)
         if ordered and found.type is not None and is_exact(found.type):
             if not isinstance(literal, Number):
-                mismatch(test)
+                refuse_types(test)
             if literal.value is None:
                 return f"(CAST({found.sql} AS DOUBLE) {op.value} {literals.number(literal)})"
             bound = numbers.bound(op, literal.value, found.type)
@@ -154,12 +155,12 @@ class Writer:
 
     def _in(self, test: In) -> str:
         if isinstance(test.value, LITERALS):
-            return self.test(_each(test))
+            return self.test(_to_comparisons(test))
         found = self.value(test.value)
         if found.kind is ValueKind.LIST:
             return self._contains(test, found)
         if found.kind in (ValueKind.RECORD, ValueKind.OTHER):
-            no_value(test.value)
+            refuse_compound(test.value)
         choices = [literal for literal in test.choices if literal != Constant(None)]
         self.bill.add(Work.IN, literals=len(choices))
         sql = [own for own in self._literals(test, test.value, found, choices) if own is not None]
@@ -179,7 +180,7 @@ class Writer:
         kind = found.type.value_type
         if kind_of(kind) in (ValueKind.LIST, ValueKind.RECORD, ValueKind.OTHER):
             raise BadQuery(
-                f"the filter searches {described(test.value)}, a {in_words(found.type)}: only lists of plain values "
+                f"the filter searches {describe(test.value)}, a {in_words(found.type)}: only lists of plain values "
                 "can be searched; is null and length(…) work"
             )
         choices = [literal for literal in test.choices if literal != Constant(None)]
@@ -201,26 +202,26 @@ class Writer:
         self, test: Value, value: Value, found: SqlValue, choices: Sequence[Literal]
     ) -> list[str | None]:
         """SQL of each literal in the type of the value; None if no value can equal it."""
-        ids = any(column.path == _IDS for column in columns_of(value))
+        ids = any(column.path == _IDS for column in find_columns(value))
         try:
             if ids:
                 choices = [
                     Text(normalize_nfc(one.value)) if isinstance(one, Text) else one for one in choices
                 ]
             if found.type is None:
-                return [_computed(literal, found.kind) for literal in choices]
-            return [literals.sql_of(one, found.type, described(value)) for one in choices]
-        except Mismatch:
-            mismatch(test)
+                return [_computed_sql(literal, found.kind) for literal in choices]
+            return [literals.to_sql(one, found.type, describe(value)) for one in choices]
+        except MismatchError:
+            refuse_types(test)
 
     def _like(self, test: Like) -> str:
         if isinstance(test.value, LITERALS):
             raise BadQuery("the filter applies a pattern to a literal: use a column")
         found = self.value(test.value)
         if found.kind is not ValueKind.TEXT:
-            mismatch(test)
+            refuse_types(test)
         pattern = test.pattern
-        if any(column.path == _IDS for column in columns_of(test.value)):
+        if any(column.path == _IDS for column in find_columns(test.value)):
             pattern = normalize_nfc(pattern)
         if not test.any_case and set("%_\\").isdisjoint(pattern):
             self.bill.add(Work.COMPARE)
@@ -240,7 +241,7 @@ class Writer:
         if not isinstance(test.value, Column):
             return f"({self.test(test.value)} IS {inverted}{word})"
         if kind_of(test.value.type) is not ValueKind.TRUTH:
-            mismatch(test)
+            refuse_types(test)
         return f"({self.value(test.value).sql} IS {inverted}{word})"
 
     # ── values ──
@@ -249,7 +250,7 @@ class Writer:
         match value:
             case Column(path, kind):
                 self.bill.add_read(path, self._width(value), listed=pa.types.is_list(kind))
-                return SqlValue(_path(path), kind_of(kind), kind)
+                return SqlValue(_quote_path(path), kind_of(kind), kind)
             case Number():
                 return SqlValue(literals.number(value), ValueKind.NUMBER)
             case Text(text):
@@ -284,7 +285,7 @@ class Writer:
     def _double(self, value: Value, whole: Value) -> str:
         found = self.value(value)
         if found.kind is not ValueKind.NUMBER:
-            mismatch(whole)
+            refuse_types(whole)
         if isinstance(value, Number):
             return f"CAST({found.sql} AS DOUBLE)"
         if found.type is None or pa.types.is_float64(found.type):
@@ -301,7 +302,7 @@ class Writer:
             self.bill.add(Work.LENGTH, self._width(argument))
             return SqlValue(f"CAST(array_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
         if found.kind is not ValueKind.TEXT:
-            mismatch(whole)
+            refuse_types(whole)
         if function == "length":
             self.bill.add(Work.LENGTH, self._width(argument))
             return SqlValue(f"CAST(character_length({found.sql}) AS DOUBLE)", ValueKind.NUMBER)
@@ -310,15 +311,15 @@ class Writer:
 
     def _width(self, value: Value) -> float:
         """The mean bytes (of text) or number of values (of lists) of the columns in a value."""
-        return sum(self._widths.get(column.name, 0.0) for column in columns_of(value))
+        return sum(self._widths.get(column.name, 0.0) for column in find_columns(value))
 
 
-def _path(path: Sequence[str]) -> str:
+def _quote_path(path: Sequence[str]) -> str:
     return ".".join(f"`{name}`" for name in path)
 
 
-def _each(test: In) -> Value:
-    """`literal IN (literals)` as comparisons."""
+def _to_comparisons(test: In) -> Value:
+    """Turn `literal IN (literals)` into comparisons."""
     op = Operator.UNEQUAL if test.inverted else Operator.EQUAL
     tests = tuple(Compare(test.value, op, literal) for literal in test.choices)
     return And(tests) if test.inverted else Or(tests)
@@ -336,7 +337,7 @@ def _constant_unless_null(sql: str, truth: bool) -> str:
     return f"({sql} IS NOT NULL OR {NULL})" if truth else f"({sql} IS NULL AND {NULL})"
 
 
-def _computed(literal: Literal, kind: ValueKind) -> str:
+def _computed_sql(literal: Literal, kind: ValueKind) -> str:
     """SQL of a literal that is compared with a computed value."""
     match kind, literal:
         case ValueKind.NUMBER, Number():
@@ -345,7 +346,7 @@ def _computed(literal: Literal, kind: ValueKind) -> str:
             return quote(text)
         case ValueKind.TRUTH, Constant(truth):
             return "TRUE" if truth else "FALSE"
-    raise Mismatch
+    raise MismatchError
 
 
 def _constant(left: Literal, op: Operator, right: Literal, test: Value) -> str:
@@ -362,5 +363,5 @@ def _constant(left: Literal, op: Operator, right: Literal, test: Value) -> str:
         case Constant(one), Constant(two) if op in (Operator.EQUAL, Operator.UNEQUAL):
             pass
         case _:
-            mismatch(test)
+            refuse_types(test)
     return "TRUE" if _HOLDS[op](one, two) else "FALSE"

@@ -21,9 +21,9 @@ from lookdex.search.answer.kinds import LaneKind, Other, Widened
 from lookdex.search.answer.lanes import FoundObject, Match, Part
 from lookdex.search.engine.photo import read_box
 from lookdex.search.query.options import ALL, TEXT_WEIGHT, Crops, Options, Pick, Widen
-from lookdex.search.retrieval.nearest import LaneMatches, LaneQuery
+from lookdex.search.retrieval.nearest import LaneResult, TableQuery
 from lookdex.search.retrieval.open_release import OpenRelease
-from lookdex.search.retrieval.rows import CATEGORY, category_of
+from lookdex.search.retrieval.rows import CATEGORY, to_category
 from lookdex.taxonomy import query_words
 from lookdex.taxonomy.query_words import Words
 
@@ -35,18 +35,21 @@ _WITH_THRESHOLD = (
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionLane:
+class QueryLane:
     """A lane of a question, before it is answered. The fields that `FoundObject` also has mean the same there.
 
-    pictures: uint8 (H, W, 3) RGB, to be embedded. vectors: (dim,) each, already known. The lane's vector is the mean of
-    both, mixed with that of `text`. scope: of the rows that may match. excluded_product: must not match.
+    The lane's vector is the mean of its pictures and vectors, mixed with that of its text.
     """
 
     kind: LaneKind
     scope: Scope = Scope.OBJECT
+    """Of the rows that may match."""
     pictures: tuple[np.ndarray, ...] = ()
+    """uint8 (H, W, 3) RGB, to be embedded."""
     vectors: tuple[np.ndarray, ...] = ()
+    """(dim,) each, known without a model."""
     excluded_product: str | None = None
+    """Must not match."""
     box: Box | None = None
     label: str | None = None
     score: float | None = None
@@ -66,8 +69,8 @@ def needs_detector(pick: Pick) -> bool:
     return pick.box is None
 
 
-def picks_of(options: Options, photos: int) -> tuple[Pick, ...]:
-    """The pick of each photo. Raises BadQuery when the number of picks does not fit that of photos."""
+def check_picks(options: Options, photos: int) -> tuple[Pick, ...]:
+    """Return the pick of each photo. Raises BadQuery if their number is not that of the photos."""
     if photos == 1:
         if len(options.picks) > 1:
             raise BadQuery(f"{len(options.picks)} picks are given for one photo")
@@ -83,73 +86,78 @@ def picks_of(options: Options, photos: int) -> tuple[Pick, ...]:
     return options.picks or (ALL,) * photos
 
 
-def with_whole(options: Options) -> bool:
+def includes_whole(options: Options) -> bool:
     """Whether the whole photo is a lane even if objects are found."""
     return options.whole or options.look_photos > 0  # look photos are also compared as whole photos
 
 
-def of_photo(
+def build_photo_lanes(
     pixels: np.ndarray,
     pick: Pick,
     detections: Sequence[Detection],
     recipe: Recipe,
     options: Options,
     on_crops: Callable[[list[np.ndarray]], None] | None = None,
-) -> list[QuestionLane]:
-    """The objects of a photo, or only the picked one, and then the whole photo.
+) -> list[QueryLane]:
+    """Build the lanes of a photo: its objects, or only the picked one, and then the whole photo.
 
-    pixels: uint8 (H, W, 3), upright. detections: best score first; () where the pick needs none. on_crops: called with
-    the pictures of all lanes, in order, before their colours are computed, so that embedding can start meanwhile.
-    Raises BadQuery when the pick is not in the photo.
+    Args:
+        pixels: uint8 (H, W, 3), upright.
+        detections: best score first; () if the pick needs none.
+        on_crops: called with the pictures of all lanes, in order, before their colours are computed, so that embedding
+            can start meanwhile.
+
+    Raises:
+        BadQuery: the pick is not in the photo.
     """
     height, width = pixels.shape[:2]
     if pick.box is not None:
         box = read_box(pick.box, width, height)
-        objects = [QuestionLane(LaneKind.BOX, box=box, label=pick.label, main=True)]
+        objects = [QueryLane(LaneKind.BOX, box=box, label=pick.label, main=True)]
     else:
-        objects = _detected(detections, width, height)
+        objects = _build_object_lanes(detections, width, height)
         if pick.object is not None:
-            objects = [_picked(objects, pick.object)]
+            objects = [_pick_object(objects, pick.object)]
     pictures = [codec.crop(pixels, lane.box, recipe.crop_margin) for lane in objects if lane.box is not None]
-    whole_too = with_whole(options) or not objects
+    whole_too = includes_whole(options) or not objects
     if on_crops is not None:
         on_crops([*pictures, pixels] if whole_too else pictures)
     lanes = [
-        _described(lane, picture, pixels, recipe, options)
+        _describe(lane, picture, pixels, recipe, options)
         for lane, picture in zip(objects, pictures, strict=True)
     ]
     if whole_too:
         lanes.append(
-            QuestionLane(
+            QueryLane(
                 LaneKind.IMAGE,
                 Scope.IMAGE,
                 (pixels,),
                 box=Box(0, 0, width, height),
-                crop=_jpeg(pixels, recipe, options),
+                crop=_encode_crop(pixels, recipe, options),
             )
         )
     return [replace(lane, text=options.text) for lane in lanes]
 
 
-def of_photos(
+def build_photos_lane(
     photos: Sequence[np.ndarray],
     picks: Sequence[Pick],
     detections: Sequence[Sequence[Detection]],
     recipe: Recipe,
     options: Options,
-) -> QuestionLane:
-    """One lane of several photos of an item: of each the pick, else the main object, else the whole photo."""
+) -> QueryLane:
+    """Build the one lane of several photos of an item: of each the pick, else the main object, else the whole photo."""
     parts, lanes = [], []
     only_objects = replace(options, whole=False, look_photos=0, text=None, text_weight=TEXT_WEIGHT)
     for number, (pixels, pick, found) in enumerate(zip(photos, picks, detections, strict=True)):
-        candidates = of_photo(pixels, pick, found, recipe, only_objects)
+        candidates = build_photo_lanes(pixels, pick, found, recipe, only_objects)
         lane = next((lane for lane in candidates if lane.main), candidates[0])
         box = None if lane.kind is LaneKind.IMAGE else lane.box
         parts.append(Part(number, box, lane.label, lane.score, lane.crop))
         lanes.append(lane)
     labels = {part.label for part in parts}
     first = lanes[0]
-    return QuestionLane(
+    return QueryLane(
         LaneKind.PHOTOS,
         pictures=tuple(picture for lane in lanes for picture in lane.pictures),
         label=labels.pop() if len(labels) == 1 else None,
@@ -164,22 +172,22 @@ def of_photos(
     )
 
 
-def of_text(text: str) -> QuestionLane:
-    return QuestionLane(LaneKind.TEXT, text=text)
+def build_text_lane(text: str) -> QueryLane:
+    return QueryLane(LaneKind.TEXT, text=text)
 
 
-def of_product(release: OpenRelease, options: Options) -> QuestionLane:
-    """More like a product, by all rows that show it in its photos. Raises ProductNotFound."""
+def build_product_lane(release: OpenRelease, options: Options) -> QueryLane:
+    """Build the lane of a product from all rows that show it in its photos. Raises ProductNotFound."""
     product = normalize_nfc(options.product or "")
-    ids, scope = _rows_of_product(release, product)
+    ids, scope = _find_product_rows(release, product)
     rows, vectors = release.rows.rows(ids), release.rows.vectors(ids)
     first = rows[ids[0]]
     labels = Counter(row.label for row in rows.values() if scope is Scope.OBJECT).most_common(1)
-    return QuestionLane(
+    return QueryLane(
         LaneKind.PRODUCT,
         vectors=tuple(vectors[i] for i in ids),
         excluded_product=product,
-        label=category_of(first.columns.get(CATEGORY)) or (labels[0][0] if labels else None),
+        label=to_category(first.columns.get(CATEGORY)) or (labels[0][0] if labels else None),
         colour=first.colour,
         palette=first.palette,
         crop=release.rows.crops(ids[:1])[ids[0]] if options.crops is not Crops.NONE else None,
@@ -188,10 +196,10 @@ def of_product(release: OpenRelease, options: Options) -> QuestionLane:
     )
 
 
-def of_worn(release: OpenRelease, options: Options) -> list[QuestionLane]:
-    """What is worn with a product in its own photos: for each label the object with the best score."""
+def build_worn_lanes(release: OpenRelease, options: Options) -> list[QueryLane]:
+    """Build the lanes of what is worn with a product in its photos: for each label the object with the best score."""
     product = normalize_nfc(options.product or "")
-    own, _ = _rows_of_product(release, product)
+    own, _ = _find_product_rows(release, product)
     photos = quote_list(sorted({row.image_key for row in release.rows.rows(own).values()}))
     ids = release.rows.ids(f"scope = '{Scope.OBJECT}' AND role = '{Role.OTHER}' AND image_key IN ({photos})")
     rows, vectors, scores = release.rows.rows(ids), release.rows.vectors(ids), release.rows.scores(ids)
@@ -200,7 +208,7 @@ def of_worn(release: OpenRelease, options: Options) -> list[QuestionLane]:
         best.setdefault(rows[i].label or "", i)
     crops = release.rows.crops(list(best.values())) if options.crops is not Crops.NONE else {}
     return [
-        QuestionLane(
+        QueryLane(
             LaneKind.WORN,
             vectors=(vectors[i],),
             excluded_product=product,
@@ -215,27 +223,29 @@ def of_worn(release: OpenRelease, options: Options) -> list[QuestionLane]:
     ]
 
 
-def query_of(
-    lane: QuestionLane,
+def build_query(
+    lane: QueryLane,
     vector: np.ndarray,
     text: np.ndarray | None,
     thresholds: Thresholds | None,
     options: Options,
-) -> LaneQuery:
-    """The lane as a query to the table.
+) -> TableQuery:
+    """Build the lane's query to the table.
 
-    vector: (dim,), of pictures and text. text: (dim,), of a text beside pictures; None without pictures.
+    Args:
+        vector: (dim,), of pictures and text.
+        text: (dim,), of a text beside pictures; None without pictures.
     """
     threshold = None
     if thresholds is not None and lane.kind in _WITH_THRESHOLD and lane.text is None:
         threshold = thresholds.similarity(lane.label)
     weightless = text is not None and options.text_weight == 0
     words = None if lane.text is None or weightless else query_words.parse(lane.text)
-    return LaneQuery(
+    return TableQuery(
         vector=vector,
         scope=lane.scope,
         role=Role.MAIN if lane.scope is Scope.OBJECT else None,
-        within=_within(lane, words, thresholds, options),
+        within=_choose_category(lane, words, thresholds, options),
         tint=words.colour if words is not None and lane.scope is Scope.OBJECT else None,
         widen=options.widen is not Widen.NEVER,
         palette=lane.palette,
@@ -245,17 +255,17 @@ def query_of(
     )
 
 
-def answered(lane: QuestionLane, query: LaneQuery, found: LaneMatches, options: Options) -> FoundObject:
-    """The lane of the answer: the question's lane with its matches."""
-    widened = found.widened
+def to_answer_lane(lane: QueryLane, query: TableQuery, result: LaneResult, options: Options) -> FoundObject:
+    """Combine the question's lane with its matches."""
+    widened = result.widened
     if query.within is None and lane.scope is Scope.OBJECT and lane.label is not None:
         text_only = lane.text is not None and options.text_weight == 1
         requested = options.widen is Widen.ALWAYS or text_only
         widened = Widened.ASKED if requested else Widened.UNCERTAIN
     return FoundObject(
         kind=lane.kind,
-        matches=tuple(replace(match, other=_other(match, query)) for match in found.matches),
-        exhausted=found.exhausted,
+        matches=tuple(replace(match, other=_find_difference(match, query)) for match in result.matches),
+        exhausted=result.exhausted,
         box=lane.box,
         label=lane.label,
         score=lane.score,
@@ -275,8 +285,8 @@ def answered(lane: QuestionLane, query: LaneQuery, found: LaneMatches, options: 
     )
 
 
-def _other(match: Match, query: LaneQuery) -> Other | None:
-    """By the same rules as the tiers of `nearest`."""
+def _find_difference(match: Match, query: TableQuery) -> Other | None:
+    """Find how a match differs from the query, by the same rules as the tiers of `nearest`."""
     if query.within is not None and query.within not in (match.label, _category(match)):
         return Other.KIND
     return Other.COLOUR if query.tint not in (None, match.colour) else None
@@ -284,13 +294,13 @@ def _other(match: Match, query: LaneQuery) -> Other | None:
 
 def _category(match: Match) -> str | None:
     category = match.columns.get(CATEGORY)
-    return category_of(category) if isinstance(category, str) else None
+    return to_category(category) if isinstance(category, str) else None
 
 
-def _within(
-    lane: QuestionLane, words: Words | None, thresholds: Thresholds | None, options: Options
+def _choose_category(
+    lane: QueryLane, words: Words | None, thresholds: Thresholds | None, options: Options
 ) -> str | None:
-    """The category to search first. A category that the text names counts more than the photo's label.
+    """Choose the category to search first. A category that the text names counts more than the photo's label.
 
     A text beside a photo moves the vector away from the photo's category: with “red” beside photos of a rendered shop,
     only 0.56 of the first ten answers were still of it. So the label is searched first whatever its score, unless the
@@ -310,28 +320,28 @@ def _within(
     return lane.label if trust is not None and trust.believes(lane.label, lane.score) else None
 
 
-def _detected(detections: Sequence[Detection], width: int, height: int) -> list[QuestionLane]:
-    """Best score first; the most prominent one is the main one."""
+def _build_object_lanes(detections: Sequence[Detection], width: int, height: int) -> list[QueryLane]:
+    """Build the lanes of objects, best score first; the most prominent one is the main one."""
     main = max(
         range(len(detections)), key=lambda i: boxes.prominence(detections[i].box, width, height), default=None
     )
     return [
-        QuestionLane(LaneKind.OBJECT, box=d.box, label=d.label, score=d.score, main=i == main)
+        QueryLane(LaneKind.OBJECT, box=d.box, label=d.label, score=d.score, main=i == main)
         for i, d in enumerate(detections)
     ]
 
 
-def _picked(objects: Sequence[QuestionLane], number: int) -> QuestionLane:
+def _pick_object(objects: Sequence[QueryLane], number: int) -> QueryLane:
     if number >= len(objects):
         found = "no object was found" if not objects else f"its objects are 0 to {len(objects) - 1}"
         raise BadQuery(f"the photo has no object {number}: {found}; draw a box around what you mean")
     return objects[number]
 
 
-def _described(
-    lane: QuestionLane, picture: np.ndarray, pixels: np.ndarray, recipe: Recipe, options: Options
-) -> QuestionLane:
-    """The lane with its colours. picture: the part of the pixels that is embedded."""
+def _describe(
+    lane: QueryLane, picture: np.ndarray, pixels: np.ndarray, recipe: Recipe, options: Options
+) -> QueryLane:
+    """Add the picture and its colours. picture: the part of the pixels to embed."""
     assert lane.box is not None
     described = colour.describe(pixels, lane.box, lane.label)
     return replace(
@@ -340,16 +350,16 @@ def _described(
         colour=described.name,
         colour_share=described.share,
         palette=described.palette,
-        crop=_jpeg(picture, recipe, options),
+        crop=_encode_crop(picture, recipe, options),
     )
 
 
-def _jpeg(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None:
+def _encode_crop(picture: np.ndarray, recipe: Recipe, options: Options) -> bytes | None:
     return None if options.crops is Crops.NONE else codec.encode_jpeg(picture, recipe.crop_pixels)
 
 
-def _rows_of_product(release: OpenRelease, product: str) -> tuple[list[int], Scope]:
-    """The product's rows and their scope: objects, or whole photos where it has no objects."""
+def _find_product_rows(release: OpenRelease, product: str) -> tuple[list[int], Scope]:
+    """Find the product's rows and their scope: objects, or whole photos if it has no objects."""
     own = f"product_id = {quote(product)}"
     for scope in (Scope.OBJECT, Scope.IMAGE):
         if ids := release.rows.ids(f"{own} AND scope = '{scope}' AND role = '{Role.MAIN}'"):
