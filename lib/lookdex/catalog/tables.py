@@ -74,7 +74,9 @@ def open_table(catalog: Store, key: str, version: int | None = None) -> lance.La
     """
     with convert_errors(table_name(catalog, key, version)):
         table = _open(catalog, key, version)
-        found = read_format(table.schema)  # Lance reads the schema lazily, so this must be inside `reading`
+        found = read_format(
+            table.schema
+        )  # Lance reads the schema lazily, so this must be inside `convert_errors`
     check_format(found, FORMATS[key], f"{catalog.uri}/{key}")
     return table
 
