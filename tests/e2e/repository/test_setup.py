@@ -164,7 +164,7 @@ def no_installs(checkout: Path) -> None:
     module.write_text(
         module.read_text().replace(
             "def install(name: str) -> None:\n",
-            "def install(name: str) -> None:\n    raise Missing(f'would install {name}')\n",
+            "def install(name: str) -> None:\n    raise SetupError(f'would install {name}')\n",
         )
     )
 
